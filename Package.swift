@@ -1,0 +1,117 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The modules stand in the order of docs/architecture.md: each imports only what stands above it.
+// `Tests/TidyTests` compares every file's imports with this description.
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+]
+
+func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let arguments = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let lifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+
+let package = Package(
+    name: "daybook",
+    products: [
+        .executable(name: "daybook", targets: ["daybook"]),
+        .library(name: "Avro", targets: ["Avro"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // C libraries, thin: module maps, and C headers of a few functions over C++ libraries.
+        system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        system("CLZ4", pkgConfig: "liblz4", apt: "liblz4-dev"),
+        system("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
+        system("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
+        .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CRoaring", linkerSettings: [.linkedLibrary("roaring")]),
+        .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
+
+        module("Avro", ["CZlib"]),
+        module("Postgres", ["CPostgres", systemPackage]),
+        module("DaybookLog", ["Avro", "CLZ4", "CZlib", crypto]),
+        module("DaybookSegments", ["Avro", "DaybookLog", systemPackage]),
+        module("DaybookCatalog", ["Avro", "CRE2", crypto, yams]),
+        module("DaybookIntake", ["Avro", "CSimdjson", "DaybookCatalog"]),
+        module(
+            "DaybookLedger",
+            ["Avro", "CLMDB", "CRoaring", "DaybookCatalog", "DaybookIntake", "DaybookLog", crypto]),
+        module(
+            "DaybookProjections",
+            ["Avro", "DaybookCatalog", "DaybookLog", "Postgres", log]),
+        module("DaybookBackup", ["Avro", "DaybookCatalog", "DaybookLog", "Postgres"]),
+        module(
+            "DaybookServer",
+            [
+                "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
+                crypto, hummingbird, lifecycle, log, nioCore,
+            ]),
+        .executableTarget(
+            name: "daybook",
+            dependencies: [
+                "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
+                "DaybookProjections", "DaybookSegments", "DaybookServer", "Postgres",
+                arguments, crypto, httpClient, lifecycle, log, systemPackage,
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "daybook-bench",
+            dependencies: [
+                "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
+                "DaybookSegments",
+            ],
+            swiftSettings: strict),
+
+        tests("AvroTests", ["Avro", "TestSupport"]),
+        tests("PostgresTests", ["Postgres", "TestSupport"]),
+        tests("DaybookLogTests", ["DaybookLog", "TestSupport"]),
+        tests("DaybookSegmentsTests", ["DaybookSegments", "DaybookLog", "TestSupport"]),
+        tests("DaybookCatalogTests", ["DaybookCatalog", "TestSupport"]),
+        tests("DaybookIntakeTests", ["DaybookIntake", "DaybookCatalog", "TestSupport"]),
+        tests(
+            "DaybookLedgerTests",
+            ["DaybookLedger", "DaybookIntake", "DaybookCatalog", "DaybookSegments", "TestSupport"]),
+        tests(
+            "DaybookProjectionsTests",
+            ["DaybookProjections", "DaybookSegments", "DaybookLedger", "Postgres", "TestSupport"]),
+        tests("DaybookServerTests", ["DaybookServer", "TestSupport"]),
+        tests("IntegrationTests", ["TestSupport"]),
+        tests("TidyTests", ["TestSupport"]),
+        .target(
+            name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    ],
+    cxxLanguageStandard: .cxx17
+)
