@@ -15,9 +15,8 @@ public func requireTool(_ name: String) throws(TestSupportError) -> String {
     let postgres = "/usr/lib/postgresql"
     let versions = (try? FileManager.default.contentsOfDirectory(atPath: postgres)) ?? []
     let newestFirst = versions.sorted { $0.compare($1, options: .numeric) == .orderedDescending }
-    let folders =
-        searchPath.split(separator: ":").map(String.init) + newestFirst.map { "\(postgres)/\($0)/bin" }
-    for folder in folders {
+    let postgresFolders = newestFirst.map { "\(postgres)/\($0)/bin" }
+    for folder in searchPath.split(separator: ":").map(String.init) + postgresFolders {
         let path = "\(folder)/\(name)"
         if FileManager.default.isExecutableFile(atPath: path) { return path }
     }
