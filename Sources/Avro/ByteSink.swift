@@ -155,3 +155,6 @@ extension ByteSink {
         written &+= count
     }
 }
+
+// @unchecked: the memory has one owner, the sink, and the sink can be moved but not copied.
+extension ByteSink: @unchecked Sendable {}
