@@ -99,12 +99,11 @@ public struct AvroEncoder: Sendable {
             if !values.isEmpty { sink.append(long: Int64(values.count)) }
             for value in values { try encodePart(value, item, "items", &sink) }
             sink.append(long: 0)
-        case (.map(let schema), .map(let values)):
-            if !values.isEmpty { sink.append(long: Int64(values.count)) }
-            // Sorted, so that equal values have equal bytes.
-            for (key, value) in values.sorted(by: { $0.key < $1.key }) {
-                sink.append(string: key)
-                try encodePart(value, schema, "values", &sink)
+        case (.map(let schema), .map(let entries)):
+            if !entries.isEmpty { sink.append(long: Int64(entries.count)) }
+            for entry in entries {
+                sink.append(string: entry.key)
+                try encodePart(entry.value, schema, "values", &sink)
             }
             sink.append(long: 0)
         case (.union(let branches), .union(let index, let value))

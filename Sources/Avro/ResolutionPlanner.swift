@@ -104,8 +104,8 @@ struct ResolutionPlanner {
         switch (writer, reader) {
         case (.array(let one), .array(let other)):
             let item = try resolve(one, other, path + "/items")
-            let isEmpty = skips.isEmpty(skips.compile(one))
-            return add(.array(item: item, isEmpty: isEmpty))
+            let skipped = skips.compile(one)
+            return add(.array(item: item, isEmpty: skips.isEmpty(skipped)))
         case (.map(let one), .map(let other)):
             return add(.map(value: try resolve(one, other, path + "/values")))
         case (.record(let one), .record(let other)):

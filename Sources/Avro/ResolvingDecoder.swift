@@ -138,15 +138,15 @@ private struct Decoding {
 
     private mutating func entries(
         _ item: Int, depthLeft: Int
-    ) throws(AvroDecodingError) -> [String: AvroValue] {
-        var entries: [String: AvroValue] = [:]
+    ) throws(AvroDecodingError) -> [AvroValue.Entry] {
+        var entries: [AvroValue.Entry] = []
         while true {
             let block = try startBlock()
             if block.itemCount == 0 { return entries }
             // An entry has a key, so each turn takes a byte at least.
             for _ in 0..<block.itemCount {
                 let key = try cursor.readValidString()
-                entries[key] = try value(item, depthLeft: depthLeft - 1)
+                entries.append(.init(key, try value(item, depthLeft: depthLeft - 1)))
             }
             try endBlock(block)
         }
