@@ -25,7 +25,7 @@ extension PostgresConnection {
             value = try body()
         } catch {
             // If this fails the connection is broken, and the server has rolled back by itself.
-            _ = try? execute("ROLLBACK")
+            try? execute("ROLLBACK")
             throw error
         }
         try commit()
@@ -35,7 +35,7 @@ extension PostgresConnection {
     private func commit() throws(PostgresError) {
         let answer: PostgresResult
         do throws(PostgresError) {
-            answer = try execute("COMMIT")
+            answer = try query("COMMIT")
         } catch {
             guard case .connectionLost(let why) = error else { throw error }
             throw .commitOutcomeUnknown(why)

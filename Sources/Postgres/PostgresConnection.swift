@@ -92,11 +92,10 @@ public final class PostgresConnection {
     /// The process id of this connection's server process. (`PQbackendPID`)
     public var backendProcessIdentifier: Int32 { PQbackendPID(handle) }
 
-    /// Runs one or several statements without parameters; the answer is the last one's.
-    /// Several run in one transaction unless they say otherwise. (`PQexec`)
-    @discardableResult
-    public func execute(_ sql: String) throws(PostgresError) -> PostgresResult {
-        try checked(PQexec(handle, sql))
+    /// Runs one or several statements without parameters, and drops what they give. Several run
+    /// in one transaction unless they say otherwise. (`PQexec`)
+    public func execute(_ sql: String) throws(PostgresError) {
+        _ = try checked(PQexec(handle, sql))
     }
 
     /// Runs one statement, `$1`, `$2`… standing for `parameters`. (`PQexecParams`)
