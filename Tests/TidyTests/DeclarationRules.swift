@@ -17,7 +17,7 @@ extension Rules {
         return source.code.indices.compactMap { index in
             guard isPublicDeclaration(source.code[index]) else { return nil }
             var above = index - 1
-            while above >= 0, isAttribute(source.code[above]) { above -= 1 }
+            while above >= 0, stands(between: source, at: above) { above -= 1 }
             let isDocumented = above >= 0 && isDocumentation(source.lines[above])
             return isDocumented
                 ? nil
@@ -59,9 +59,12 @@ extension Rules {
         return keyword != "import" && keyword != "extension"
     }
 
-    private static func isAttribute(_ code: String) -> Bool {
-        code.trimmed.hasPrefix("@") && leadingWords(code).keyword.isEmpty
-            || code.trimmed.hasPrefix("#if")
+    /// Whether a line may stand between a declaration and its doc comment: an attribute, a
+    /// condition, a plain comment.
+    private static func stands(between source: SourceText, at index: Int) -> Bool {
+        let line = source.lines[index].trimmed
+        return line.hasPrefix("@") && leadingWords(source.code[index]).keyword.isEmpty
+            || line.hasPrefix("#if") || line.hasPrefix("//") && !line.hasPrefix("///")
     }
 
     private static func isDocumentation(_ line: String) -> Bool {

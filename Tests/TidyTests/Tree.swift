@@ -3,11 +3,14 @@ import TestSupport
 
 /// The files of the package that the rules walk: those git tracks or would track.
 enum Tree {
-    static func swiftFiles() throws -> [SourceText] {
+    /// Read once: every rule walks them.
+    private static let swift = Result {
         try files { path in
             (path.hasPrefix("Sources/") || path.hasPrefix("Tests/")) && path.hasSuffix(".swift")
         }
     }
+
+    static func swiftFiles() throws -> [SourceText] { try swift.get() }
 
     static func otherCode() throws -> [SourceText] {
         let endings = [".h", ".c", ".cpp", ".sql", ".py", ".lua"]
