@@ -161,3 +161,19 @@ public struct ByteSink: ~Copyable {
         copy.withUTF8 { append(bytes: UnsafeRawBufferPointer($0)) }
     }
 }
+
+extension ByteSink {
+    /// Lets `write` fill up to `capacity` bytes in place; it returns how many it wrote.
+    @inlinable public mutating func append(
+        capacity: Int, _ write: (UnsafeMutableRawBufferPointer) -> Int
+    ) {
+        reserve(capacity)
+        let room = UnsafeMutableRawBufferPointer(start: base + written, count: capacity)
+        let count = write(room)
+        precondition(count >= 0 && count <= capacity, "no more is written than there is room")
+        written &+= count
+    }
+}
+
+// @unchecked: the memory has one owner, the sink, and the sink can be moved but not copied.
+extension ByteSink: @unchecked Sendable {}
