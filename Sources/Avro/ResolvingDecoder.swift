@@ -20,8 +20,8 @@ public struct ResolvingDecoder: Sendable {
 
     /// A decoder of `writer`'s data as `reader`'s values.
     ///
-    /// With `ignoringRootNames`, a record at the top is taken for the reader's whatever its name is:
-    /// other programs name the record of a table as they like.
+    /// With `ignoringRootNames`, a record at the top is taken for the reader's whatever its name
+    /// is: other programs name the record of a table as they like.
     ///
     /// Throws `.unresolvable` with the reader's place where no data of the writer could be read.
     public init(

@@ -1,5 +1,6 @@
 import Avro
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Canonical form")
@@ -18,22 +19,15 @@ struct CanonicalFormTests {
               {"name":"c","aliases":["k"],"type":{"type":"enum","name":"o.E","symbols":["X"]}},
               {"name":"d","type":["n.F","o.E",{"type":"int","logicalType":"date"}]}]}
             """#,
-            String(
-                contentsOf: Oracle.scripts.appendingPathComponent("everything.avsc"),
-                encoding: .utf8),
+            Oracle.everythingText(),
         ]
-        var random = SplitMix64(seed: 0xC0FFEE)
-        for _ in 0..<50 {
-            var source = RandomSchema(random: random)
+        for seed in 0..<UInt64(50) {
+            var source = RandomSchema(SeededGenerator(seed: seed))
             texts.append(source.schema(depth: 4).json)
-            random = source.random
         }
         let input = "[" + texts.joined(separator: ",") + "]"
-        let raw = try Oracle.run(
-            Oracle.root.appendingPathComponent(".venv/bin/python").path,
-            [Oracle.scripts.appendingPathComponent("oracle.py").path, "canonical"],
-            input: Data(input.utf8))
-        let answers = try JSONDecoder().decode([[String]].self, from: raw)
+        let answers = try Oracle.python(
+            ["canonical"], input: Data(input.utf8), as: [[String]].self)
         #expect(answers.count == texts.count)
         for (text, answer) in zip(texts, answers) {
             let schema = try AvroSchema(json: text)

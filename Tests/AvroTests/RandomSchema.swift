@@ -1,35 +1,17 @@
 import Avro
-
-/// A small seeded generator, so that a failing test can be run again.
-///
-/// Source: Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators" (2014).
-struct SplitMix64: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
+import TestSupport
 
 /// Makes valid schemas, and values of them.
 struct RandomSchema {
-    var random: SplitMix64
+    private var random: SeededGenerator
     private var nameCount = 0
     private var named: [AvroSchema] = []
 
-    init(random: SplitMix64) {
+    init(_ random: SeededGenerator) {
         self.random = random
     }
 
-    mutating func below(_ bound: Int) -> Int {
+    private mutating func below(_ bound: Int) -> Int {
         Int.random(in: 0..<bound, using: &random)
     }
 
@@ -126,7 +108,8 @@ struct RandomSchema {
             return .fixed((0..<fixed.byteCount).map { _ in UInt8(below(256)) })
         case .enumeration(let enumeration):
             return .enumeration(enumeration.symbols[below(enumeration.symbols.count)])
-        case .array(let item): return .array((0..<below(4)).map { _ in value(of: item, definitions) })
+        case .array(let item):
+            return .array((0..<below(4)).map { _ in value(of: item, definitions) })
         case .map(let item):
             return .map((0..<below(4)).map { .init("k\($0)", value(of: item, definitions)) })
         case .record(let record):

@@ -1,5 +1,6 @@
 import Avro
 import Foundation
+import TestSupport
 import Testing
 
 private func record(_ fields: String, _ name: String = "R", _ more: String = "") -> String {
@@ -19,7 +20,7 @@ private let longList = record(
         + "," + field("w", "\"int\"", ",\"default\":9"))
 
 /// One case a line: what was written, with which values, and what the reader wants.
-private let cases: [(String, writer: String, reader: String, [AvroValue])] = [
+private let cases: [(name: String, writer: String, reader: String, values: [AvroValue])] = [
     ("int to long", "\"int\"", "\"long\"", [.int(-5), .int(.max)]),
     ("int to float", "\"int\"", "\"float\"", [.int(-5), .int(16_777_216)]),
     ("int to double", "\"int\"", "\"double\"", [.int(.min)]),
@@ -159,25 +160,23 @@ private let cases: [(String, writer: String, reader: String, [AvroValue])] = [
 struct ResolutionTests {
     @Test("Every case resolves as fastavro resolves it, to values or to an error")
     func againstFastavro() throws {
-        try Oracle.withFolder { folder in
-            var questions: [[String: Any]] = []
-            for (number, one) in cases.enumerated() {
-                let file = folder.appendingPathComponent("\(number).avro")
-                let schema = try AvroSchema(json: one.writer)
-                try Data(File.write(one.3, schema)).write(to: file)
-                questions.append([
-                    "file": file.path,
-                    "reader": try JSONSerialization.jsonObject(
-                        with: Data(one.reader.utf8), options: .fragmentsAllowed),
-                ])
-            }
-            let answers = try Oracle.python(
-                ["resolve"], input: JSONSerialization.data(withJSONObject: questions),
-                as: [[String]?].self)
-            for (one, answer) in zip(cases, answers) {
-                let ours = try? Self.resolve(one.3, one.writer, one.reader)
-                #expect(ours == answer, "\(one.0)")
-            }
+        let folder = try TemporaryFolder()
+        var questions: [[String: Any]] = []
+        for (number, one) in cases.enumerated() {
+            let file = try File.write(one.values, AvroSchema(json: one.writer))
+            questions.append([
+                "file": try File.save(file, as: "\(number).avro", in: folder),
+                "reader": try JSONSerialization.jsonObject(
+                    with: Data(one.reader.utf8), options: .fragmentsAllowed),
+            ])
+        }
+        let answers = try Oracle.python(
+            ["resolve"], input: JSONSerialization.data(withJSONObject: questions),
+            as: [[String]?].self)
+        #expect(answers.count == cases.count)
+        for (one, answer) in zip(cases, answers) {
+            let ours = try? Self.resolve(one.values, one.writer, one.reader)
+            #expect(ours == answer, "\(one.name)")
         }
     }
 
