@@ -138,7 +138,10 @@ public struct Migrations: Sendable {
                     [.text(file.name), .text(digest)])
             }
         } catch PostgresError.server(let error) {
-            throw PostgresError.migration(file: file.name, problem: .failed(.server(error)))
+            let line = error.characterPosition.map { position in
+                1 + file.text.unicodeScalars.prefix(position - 1).count { $0 == "\n" }
+            }
+            throw PostgresError.migration(file: file.name, problem: .failed(line: line, error))
         }
     }
 }

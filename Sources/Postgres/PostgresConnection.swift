@@ -1,12 +1,9 @@
 import CPostgres
-
-#if canImport(Glibc)
 import Glibc
-#endif
 
 /// One connection to a Postgres server, by libpq. Every call blocks the calling thread.
 ///
-/// Not `Sendable`: one thread at a time uses it. `PostgresSession` keeps one on a thread of its own.
+/// Not `Sendable`: one thread at a time uses it. `PostgresSession` keeps one on its own thread.
 public final class PostgresConnection {
     /// How a connection is made. Other settings stand in the connection string.
     public struct Configuration: Sendable {
@@ -80,7 +77,7 @@ public final class PostgresConnection {
     private static func open(_ parameters: [(String, String)]) -> OpaquePointer? {
         let keys = parameters.map { strdup($0.0) }
         let values = parameters.map { strdup($0.1) }
-        defer { (keys + values).forEach { free($0) } }
+        defer { for text in keys + values { free(text) } }
         let constantKeys = keys.map { UnsafePointer($0) } + [nil]
         let constantValues = values.map { UnsafePointer($0) } + [nil]
         return PQconnectdbParams(constantKeys, constantValues, 1)

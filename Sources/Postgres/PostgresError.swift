@@ -49,8 +49,8 @@ public enum PostgresError: Error, Sendable {
         case outOfOrder
         /// The file ends the transaction it runs in.
         case endsTransaction
-        /// The server refused a statement in it.
-        indirect case failed(PostgresError)
+        /// The server refused a statement in it, near that line (from 1) where it says so.
+        case failed(line: Int?, ServerError)
     }
 }
 
@@ -171,7 +171,8 @@ extension PostgresError.MigrationProblem: CustomStringConvertible {
                 + "this program is older than the database"
         case .outOfOrder: "a file with a higher number has been applied already"
         case .endsTransaction: "it ends the transaction that it runs in"
-        case .failed(let error): error.description
+        case .failed(let line, let error):
+            (line.map { "line \($0): " } ?? "") + error.description
         }
     }
 }
