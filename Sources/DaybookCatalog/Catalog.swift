@@ -1,0 +1,182 @@
+/// All that the dictionary says: the tables, the aggregates and the version that names them.
+///
+/// A catalog is a value, made whole from its files (`CatalogLoader`) or from the text that a
+/// `catalog` control event keeps. It knows nothing of the log or of Postgres.
+public struct Catalog: Sendable {
+    /// The tables in order of name. A table's place is its branch in the log's union of rows.
+    public let tables: [Table]
+    /// The aggregates in order of name.
+    public let aggregates: [Aggregate]
+    /// Every uniqueness rule of every table, in table order; `KeyConstraint.index` is the place.
+    public let constraints: [KeyConstraint]
+    /// Names these rules: lower-case hex of a SHA-256 over the canonical form of all definitions.
+    public let version: String
+    /// The canonical text, one YAML document a definition, from which the catalog can be read again.
+    public let text: String
+
+    /// The table of that name, if there is one.
+    public func table(named name: String) -> Table? {
+        tables.first { $0.name == name }
+    }
+}
+
+/// One table of the dictionary.
+public struct Table: Sendable {
+    public let name: String
+    public let doc: String
+    /// Place in `Catalog.tables`, and branch in the log's union of rows.
+    public let index: Int
+    public let columns: [Column]
+    /// Indexes of the key's columns in key order; empty for an append-only table.
+    public let key: [Int]
+    /// Further sets of columns whose values may stand in one row only.
+    public let unique: [[Int]]
+    public let unknownFields: UnknownFields
+    public let checks: [Check]
+    /// The uniqueness and reference rules of this table as the ledger applies them, in order:
+    /// the key first (if any), then `unique`, then the references.
+    public let slots: [SlotPlan]
+}
+
+/// What becomes of a field that no column has.
+public enum UnknownFields: String, Sendable { case reject, ignore }
+
+/// One column.
+public struct Column: Sendable {
+    public let name: String
+    public let doc: String
+    public let type: ColumnType
+    /// Whether a row may leave it out (or give null, or an empty CSV field).
+    public let isOptional: Bool
+    /// What stands in for a missing value.
+    public let defaultValue: ScalarValue?
+    /// In Unicode scalars, as Postgres counts.
+    public let maxLength: Int?
+    public let pattern: Pattern?
+    public let minimum: ScalarValue?
+    public let maximum: ScalarValue?
+    public let oneOf: [ScalarValue]?
+    /// Other names under which incoming rows may have it.
+    public let aliases: [String]
+}
+
+/// The types of columns, and what each is in Avro and in Postgres.
+public enum ColumnType: Sendable, Hashable {
+    /// 64 bit: Avro `long`, Postgres `bigint`.
+    case integer
+    /// Avro `double`, Postgres `double precision`.
+    case number
+    /// Avro `bytes` with logical type `decimal`, Postgres `numeric(p,s)`; precision at most 38.
+    case decimal(precision: Int, scale: Int)
+    case boolean
+    /// UTF-8: Avro `string`, Postgres `text`.
+    case string
+    /// Days from 1970-01-01: Avro `int` with logical type `date`, Postgres `date`.
+    case date
+    /// Microseconds from 1970 UTC: Avro `long`, `timestamp-micros`; Postgres `timestamptz`.
+    case timestamp
+    /// Avro `string` with logical type `uuid` (36 characters, lower case); Postgres `uuid`.
+    case uuid
+}
+
+/// One value of a column's type, for defaults, bounds and enumerations. Rows never become these.
+public enum ScalarValue: Sendable, Hashable {
+    case integer(Int64)
+    case number(Double)
+    /// The unscaled value: 12.30 at scale 2 is 1230.
+    case decimal(unscaled: Int128)
+    case boolean(Bool)
+    case string(String)
+    /// Days from 1970-01-01.
+    case date(days: Int32)
+    /// Microseconds from 1970-01-01T00:00Z.
+    case timestamp(microseconds: Int64)
+    /// The 16 bytes, most significant half first.
+    case uuid(high: UInt64, low: UInt64)
+}
+
+/// A comparison between two columns that every row must pass (rows with a null pass).
+public struct Check: Sendable {
+    public let left: Int
+    public let comparison: Comparison
+    public let right: Int
+}
+
+/// The comparisons of `check` and `where`.
+public enum Comparison: String, Sendable {
+    case less = "<"
+    case lessOrEqual = "<="
+    case equal = "="
+    case notEqual = "!="
+    case greaterOrEqual = ">="
+    case greater = ">"
+}
+
+/// A rule that a set of columns has other values in every row of the table.
+public struct KeyConstraint: Sendable, Hashable {
+    /// Place in `Catalog.constraints`.
+    public let index: Int
+    /// Stable name over dictionary versions: `table/column,column`.
+    public let name: String
+    public let table: String
+    public let columns: [String]
+    /// Whether it is one `integer` column (kept as a bitmap) or anything else (as fingerprints).
+    public let isInteger: Bool
+}
+
+/// One thing that the ledger looks up or takes for a row: its key, a unique set, or a reference.
+public struct SlotPlan: Sendable {
+    public enum Role: Sendable, Hashable {
+        /// The values must be new: `duplicate_key` otherwise.
+        case unique
+        /// The values must stand in the table that `constraint` belongs to: `unknown_reference`.
+        case reference(rejectMissing: Bool)
+    }
+    public let role: Role
+    /// The constraint whose values are meant, in `Catalog.constraints`.
+    public let constraint: Int
+    /// Indexes of this table's columns, in the constraint's order.
+    public let columns: [Int]
+    /// Whether the values are one integer.
+    public let isInteger: Bool
+}
+
+/// An aggregate that is kept beside the tables. Loaded and checked here; computed by a projector.
+public struct Aggregate: Sendable {
+    public let name: String
+    public let doc: String
+    /// The table it is made from.
+    public let table: String
+    public let groups: [Group]
+    public let measures: [Measure]
+    /// A simple condition on the rows that count, if any.
+    public let condition: Condition?
+    /// The IANA name of the zone in which times are cut into years, days and so on.
+    public let timeZone: String
+
+    public struct Group: Sendable {
+        public let name: String
+        public let function: TimeFunction?
+        public let column: String
+    }
+
+    public struct Measure: Sendable {
+        public enum Function: String, Sendable { case count, sum, min, max, avg }
+        public let name: String
+        public let function: Function
+        /// Absent for `count`.
+        public let column: String?
+    }
+
+    public struct Condition: Sendable {
+        public let column: String
+        public let comparison: Comparison
+        public let value: ScalarValue
+    }
+
+    public enum TimeFunction: Sendable, Hashable {
+        case year, quarter, month, day, date, hour, minute
+        /// Whole multiples of a width, from 1970-01-01T00:00Z.
+        case bucket(seconds: Int64)
+    }
+}

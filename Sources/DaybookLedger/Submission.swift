@@ -1,0 +1,120 @@
+import Avro
+import DaybookCatalog
+import DaybookIntake
+import DaybookLog
+
+/// A judged batch on its way into the ledger, and who sends it.
+public struct Submission: Sendable {
+    public let batch: JudgedBatch
+    /// `http`, `csv:<file name>`, `avro:<file name>`, …
+    public let source: String
+    /// The name of the API key, or `local:<user>`.
+    public let principal: String
+    public let idempotencyKey: String?
+    /// SHA-256 over table, options, content type and body: 32 bytes.
+    public let requestDigest: [UInt8]
+    /// All rows or none.
+    public let isAtomic: Bool
+    /// Version of the catalog that judged the batch.
+    public let dictionary: String
+    /// Line of the first row in its file, from 1.
+    public let firstLine: Int64?
+
+    public init(
+        batch: JudgedBatch, source: String, principal: String, idempotencyKey: String?,
+        requestDigest: [UInt8], isAtomic: Bool = false, dictionary: String,
+        firstLine: Int64? = nil
+    ) {
+        precondition(
+            idempotencyKey == nil || requestDigest.count == Digest.byteCount,
+            "a batch with a key has the digest by which a retry is known")
+        self.batch = batch
+        self.source = source
+        self.principal = principal
+        self.idempotencyKey = idempotencyKey
+        self.requestDigest = requestDigest
+        self.isAtomic = isAtomic
+        self.dictionary = dictionary
+        self.firstLine = firstLine
+    }
+
+    /// About how much memory the batch holds, for the queue's bound.
+    public var byteCount: Int { batch.original.count + batch.encoded.count + 1024 }
+}
+
+/// What became of a batch. Made from the same facts for a first answer and for a replay of it.
+public struct Receipt: Sendable, Equatable {
+    /// One rejected row.
+    public struct RejectedRow: Sendable, Equatable {
+        /// Index of the row in the batch, from 0.
+        public let index: Int
+        public let position: Position
+        public let line: Int64?
+        public let rejection: Rejection
+
+        public init(index: Int, position: Position, line: Int64?, rejection: Rejection) {
+            self.index = index
+            self.position = position
+            self.line = line
+            self.rejection = rejection
+        }
+    }
+
+    /// The batch's id, a UUIDv7.
+    public let batchID: String
+    public let table: String
+    /// The form of the original bytes: `json`, `ndjson`, `csv`, `avro`.
+    public let format: String
+    /// The first row's position.
+    public let position: Position
+    public let receivedAt: Microseconds
+    public let rowCount: Int
+    public let rejected: [RejectedRow]
+    /// RFC 6962 leaf digest of the batch's record.
+    public let leaf: Digest
+    /// Whether this answers a retry of a batch that was there before.
+    public var isReplay: Bool
+
+    public init(
+        batchID: String, table: String, format: String, position: Position,
+        receivedAt: Microseconds, rowCount: Int, rejected: [RejectedRow], leaf: Digest,
+        isReplay: Bool
+    ) {
+        precondition(rejected.count <= rowCount, "rows = accepted + rejected")
+        self.batchID = batchID
+        self.table = table
+        self.format = format
+        self.position = position
+        self.receivedAt = receivedAt
+        self.rowCount = rowCount
+        self.rejected = rejected
+        self.leaf = leaf
+        self.isReplay = isReplay
+    }
+
+    public var acceptedCount: Int { rowCount - rejected.count }
+    /// The first position after the batch.
+    public var endPosition: Position { position + Position(rowCount) }
+}
+
+/// Why the ledger did not take a batch. Rejected rows are no error.
+public enum LedgerError: Error, Equatable, Sendable {
+    /// The queue holds as many bytes as it may; try again in so many seconds.
+    case queueFull(retryAfterSeconds: Int)
+    /// The same key from the same principal came with another table, options, type or body.
+    case idempotencyConflict(batchID: String)
+    /// The group was undone: nothing of it is in the log; it may be sent again.
+    case diskFull
+    /// The batch may or may not be in the log: send it again with the same idempotency key.
+    case outcomeUnknown
+    /// The wall clock jumped; appends wait until it is right again or confirmed.
+    case clockHeld(jumpSeconds: Int64)
+    /// The batch was judged by another dictionary than the ledger now has.
+    case dictionaryChanged
+    /// The log under the ledger failed or is damaged.
+    case log(LogError)
+    /// The snapshot of keys cannot be used or written; it can be deleted and is then made anew.
+    case state(String)
+    /// The ledger is closing.
+    case closed
+}

@@ -1,0 +1,57 @@
+import Avro
+
+/// A frame that says: everything before this place was synced before this frame was written.
+///
+/// Blocks attest the blocks before them just by being there; an attestation does it for the last
+/// block before a pause. Layout: FORMAT.md, "Attestation".
+public struct Attestation: Sendable, Equatable {
+    public var ledger: LedgerID
+    public var segment: UInt64
+    /// Where this frame starts: the end of what it attests.
+    public var offset: UInt64
+    public var position: Position
+    public var treeSize: UInt64
+    public var root: Digest
+
+    /// The frame's length on disk with its prefix: fixed in this version.
+    public static let frameByteCount = 8 + 8 + 4 + 16 + 4 * 8 + 32 + 4
+
+    public init(segment: UInt64, offset: UInt64, head: TreeHead) {
+        ledger = head.ledger
+        self.segment = segment
+        self.offset = offset
+        position = head.position
+        treeSize = head.size
+        root = head.root
+    }
+
+    /// Writes the frame, salted with the segment's salt.
+    public func append(to sink: inout ByteSink, salt: [UInt8]) {
+        sink.append(frame: .attestation, salt: salt) { sink in
+            sink.append(littleEndian: UInt16(1))
+            sink.append(littleEndian: UInt16(0))
+            sink.append(ledger: ledger)
+            sink.append(littleEndian: segment)
+            sink.append(littleEndian: offset)
+            sink.append(littleEndian: position)
+            sink.append(littleEndian: treeSize)
+            sink.append(digest: root)
+        }
+    }
+
+    /// Reads the frame at the start of `bytes`.
+    public init(reading bytes: UnsafeRawBufferPointer, salt: [UInt8]) throws(FrameFault) {
+        var (reader, _) = try FrameReader.open(
+            .attestation, bytes, salt: salt, expectedByteCount: Attestation.frameByteCount)
+        let version = try reader.integer(UInt16.self)
+        guard version == 1 else { throw .unsupportedVersion(version) }
+        guard try reader.integer(UInt16.self) == 0 else { throw .inconsistent }
+        ledger = try reader.ledger()
+        segment = try reader.integer(UInt64.self)
+        offset = try reader.integer(UInt64.self)
+        position = try reader.natural()
+        treeSize = try reader.integer(UInt64.self)
+        root = try reader.digest()
+        guard reader.isAtEnd else { throw .inconsistent }
+    }
+}

@@ -1,0 +1,93 @@
+import Avro
+
+/// Builds a group's block: the batches' records one after the other, each hashed as it is finished.
+///
+/// One builder, one owner, one buffer: the records are assembled where they will be compressed from.
+public struct BlockBuilder: ~Copyable, Sendable {
+    /// Facts of one batch that the engine counts by.
+    public struct Entry: Sendable {
+        public let table: String
+        public let firstPosition: Position
+        public let eventCount: Int
+        public let rejectedCount: Int
+        public let receivedAt: Microseconds
+        /// RFC 6962 leaf digest of the record.
+        public let leaf: Digest
+    }
+
+    public let schema: LogSchema
+    /// The batches so far.
+    public private(set) var entries: [Entry] = []
+    var sink: ByteSink
+    /// Room before the records for Avro's count and size, which are known only at the end.
+    static let gapByteCount = 20
+
+    /// An empty group of records of `schema`.
+    public init(schema: LogSchema, capacity: Int = 1 << 16) {
+        LogLimits.assertNesting()
+        self.schema = schema
+        sink = ByteSink(capacity: capacity + BlockBuilder.gapByteCount)
+        sink.append(raw: [UInt8](repeating: 0, count: BlockBuilder.gapByteCount))
+    }
+
+    /// Bytes of the records so far.
+    public var byteCount: Int { sink.count - BlockBuilder.gapByteCount }
+    public var isEmpty: Bool { entries.isEmpty }
+
+    /// Appends one batch's record. `rows` writes exactly `rowCount` rows, each with its branch.
+    ///
+    /// - Returns: the record's leaf digest, or nil if the record would outgrow its limit; then the
+    ///   builder is as it was before.
+    public mutating func append(
+        _ facts: BatchFacts, rowCount: Int, rejectedCount: Int, rows: (inout ByteSink) -> Void
+    ) -> Digest? {
+        precondition(rowCount > 0, "a batch has at least one row")
+        precondition(
+            rejectedCount >= 0 && rejectedCount <= rowCount, "rows are accepted or rejected")
+        if let last = entries.last {
+            precondition(
+                facts.position == last.firstPosition + Position(last.eventCount),
+                "positions have no gap")
+            precondition(facts.receivedAt > last.receivedAt, "time is strictly increasing")
+        }
+        let start = sink.count
+        sink.append(facts)
+        sink.append(long: Int64(rowCount))
+        rows(&sink)
+        sink.append(long: 0)
+        guard sink.count - start <= LogLimits.recordByteCount else {
+            sink.truncate(to: start)
+            return nil
+        }
+        let record = UnsafeRawBufferPointer(rebasing: sink.unsafeBytes[start...])
+        let leaf = MerkleFrontier.leaf(of: record)
+        entries.append(
+            Entry(
+                table: facts.table, firstPosition: facts.position, eventCount: rowCount,
+                rejectedCount: rejectedCount, receivedAt: facts.receivedAt, leaf: leaf))
+        return leaf
+    }
+
+    /// Ends the block: puts count and size before the records and the sync marker behind them.
+    ///
+    /// - Returns: one Avro container block, and the entries.
+    public consuming func finish(sync: [UInt8]) -> (content: Content, entries: [Entry]) {
+        precondition(!entries.isEmpty, "a block has at least one batch")
+        var prefix = ByteSink(capacity: BlockBuilder.gapByteCount)
+        prefix.append(long: Int64(entries.count))
+        prefix.append(long: Int64(byteCount))
+        precondition(prefix.count <= BlockBuilder.gapByteCount, "count and size fit the gap")
+        let start = BlockBuilder.gapByteCount - prefix.count
+        UnsafeMutableRawBufferPointer(rebasing: sink.unsafeMutableBytes[start...])
+            .copyMemory(from: prefix.unsafeBytes)
+        sink.append(raw: sync)
+        let entries = self.entries
+        return (Content(bytes: sink.finish(), start: start), entries)
+    }
+
+    /// One Avro container block inside a buffer that has some unused bytes before it.
+    public struct Content: Sendable {
+        public let bytes: Bytes
+        public let start: Int
+    }
+}

@@ -1,0 +1,147 @@
+import Avro
+
+/// One entry of a segment's sparse index: a block, and where it is found.
+public struct IndexEntry: Sendable, Equatable {
+    public let position: Position
+    /// The first batch's time.
+    public let receivedAt: Microseconds
+    /// Where the block's header starts.
+    public let offset: UInt64
+
+    public init(position: Position, receivedAt: Microseconds, offset: UInt64) {
+        self.position = position
+        self.receivedAt = receivedAt
+        self.offset = offset
+    }
+}
+
+/// How many rows of a table a segment holds, by verdict.
+public struct TableCount: Sendable, Equatable {
+    public let table: String
+    public var accepted: UInt64
+    public var rejected: UInt64
+
+    public init(table: String, accepted: UInt64, rejected: UInt64) {
+        self.table = table
+        self.accepted = accepted
+        self.rejected = rejected
+    }
+}
+
+/// The frame that seals a segment. All in it can be derived from the blocks: losing it costs a scan.
+///
+/// Layout: FORMAT.md, "Footer".
+public struct Footer: Sendable, Equatable {
+    public var ledger: LedgerID
+    public var segment: UInt64
+    /// Where this frame starts.
+    public var offset: UInt64
+    public var basePosition: Position
+    public var endPosition: Position
+    public var blockCount: UInt64
+    public var firstReceivedAt: Microseconds
+    public var lastReceivedAt: Microseconds
+    public var treeSize: UInt64
+    public var root: Digest
+    /// The tables in order of name; the ledger's own events under the empty name.
+    public var counts: [TableCount]
+    public var index: [IndexEntry]
+
+    public init(
+        segment: UInt64, offset: UInt64, basePosition: Position, blockCount: UInt64,
+        firstReceivedAt: Microseconds, lastReceivedAt: Microseconds, head: TreeHead,
+        counts: [TableCount], index: [IndexEntry]
+    ) {
+        ledger = head.ledger
+        self.segment = segment
+        self.offset = offset
+        self.basePosition = basePosition
+        endPosition = head.position
+        self.blockCount = blockCount
+        self.firstReceivedAt = firstReceivedAt
+        self.lastReceivedAt = lastReceivedAt
+        treeSize = head.size
+        root = head.root
+        self.counts = counts
+        self.index = index
+    }
+
+    /// Writes the frame, salted with the segment's salt. It ends with its own length, so that it is
+    /// found from the segment's end.
+    public func append(to sink: inout ByteSink, salt: [UInt8]) {
+        sink.append(frame: .footer, salt: salt) { sink in
+            sink.append(littleEndian: UInt16(1))
+            sink.append(littleEndian: UInt16(0))
+            sink.append(ledger: ledger)
+            sink.append(littleEndian: segment)
+            sink.append(littleEndian: offset)
+            sink.append(littleEndian: basePosition)
+            sink.append(littleEndian: endPosition)
+            sink.append(littleEndian: blockCount)
+            sink.append(littleEndian: firstReceivedAt)
+            sink.append(littleEndian: lastReceivedAt)
+            sink.append(littleEndian: treeSize)
+            sink.append(digest: root)
+            sink.append(littleEndian: UInt32(counts.count))
+            for count in counts {
+                var name = count.table
+                name.withUTF8 { name in
+                    sink.append(littleEndian: UInt16(name.count))
+                    sink.append(raw: UnsafeRawBufferPointer(name))
+                }
+                sink.append(littleEndian: count.accepted)
+                sink.append(littleEndian: count.rejected)
+            }
+            sink.append(littleEndian: UInt32(index.count))
+            for entry in index {
+                sink.append(littleEndian: entry.position)
+                sink.append(littleEndian: entry.receivedAt)
+                sink.append(littleEndian: entry.offset)
+            }
+            sink.append(littleEndian: offset)
+        }
+    }
+
+    /// How many bytes before a sealed segment's end say where its footer starts: the footer's
+    /// offset again, and the checksum.
+    public static let trailerByteCount = 12
+
+    /// Reads the frame at the start of `bytes`.
+    public init(reading bytes: UnsafeRawBufferPointer, salt: [UInt8]) throws(FrameFault) {
+        var (reader, _) = try FrameReader.open(
+            .footer, bytes, salt: salt, expectedByteCount: nil)
+        let version = try reader.integer(UInt16.self)
+        guard version == 1 else { throw .unsupportedVersion(version) }
+        guard try reader.integer(UInt16.self) == 0 else { throw .inconsistent }
+        ledger = try reader.ledger()
+        segment = try reader.integer(UInt64.self)
+        offset = try reader.integer(UInt64.self)
+        basePosition = try reader.natural()
+        endPosition = try reader.natural()
+        blockCount = try reader.integer(UInt64.self)
+        firstReceivedAt = try reader.integer(Int64.self)
+        lastReceivedAt = try reader.integer(Int64.self)
+        treeSize = try reader.integer(UInt64.self)
+        root = try reader.digest()
+        counts = []
+        for _ in 0..<(try reader.integer(UInt32.self)) {
+            let length = Int(try reader.integer(UInt16.self))
+            let name = String(decoding: try reader.raw(length), as: UTF8.self)
+            counts.append(
+                TableCount(
+                    table: name, accepted: try reader.integer(UInt64.self),
+                    rejected: try reader.integer(UInt64.self)))
+        }
+        index = []
+        for _ in 0..<(try reader.integer(UInt32.self)) {
+            index.append(
+                IndexEntry(
+                    position: try reader.natural(),
+                    receivedAt: try reader.integer(Int64.self),
+                    offset: try reader.integer(UInt64.self)))
+        }
+        guard try reader.integer(UInt64.self) == offset, reader.isAtEnd,
+            endPosition >= basePosition
+        else { throw .inconsistent }
+    }
+}

@@ -1,0 +1,116 @@
+import Avro
+import Crypto
+
+/// An event's number in the ledger: from 0, without gaps.
+public typealias Position = Int64
+
+/// Microseconds from 1970-01-01T00:00Z.
+public typealias Microseconds = Int64
+
+/// The 16 random bytes that name a ledger for ever.
+public struct LedgerID: Hashable, Sendable, CustomStringConvertible {
+    public let high: UInt64
+    public let low: UInt64
+
+    public init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// A new id from the system's random source.
+    public static func random() -> LedgerID {
+        var generator = SystemRandomNumberGenerator()
+        return LedgerID(high: generator.next(), low: generator.next())
+    }
+
+    /// Reads an id from 32 hexadecimal digits, hyphens ignored.
+    public init?(_ text: some StringProtocol) {
+        let digits = String(text.filter { $0 != "-" })
+        guard digits.utf8.count == 32, let high = UInt64(digits.prefix(16), radix: 16),
+            let low = UInt64(digits.suffix(16), radix: 16)
+        else { return nil }
+        self.init(high: high, low: low)
+    }
+
+    /// 32 lower-case hexadecimal digits.
+    public var description: String { hexadecimal(high) + hexadecimal(low) }
+}
+
+/// A SHA-256 digest.
+public struct Digest: Hashable, Sendable, CustomStringConvertible {
+    let words: (UInt64, UInt64, UInt64, UInt64)
+
+    /// How many bytes a digest has.
+    public static let byteCount = 32
+
+    /// Takes the first 32 bytes of `bytes`.
+    public init(_ bytes: UnsafeRawBufferPointer) {
+        precondition(bytes.count >= Digest.byteCount, "a SHA-256 digest has 32 bytes")
+        words = (
+            bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
+            bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+            bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self),
+            bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self)
+        )
+    }
+
+    /// The digest of `bytes`.
+    public init(of bytes: UnsafeRawBufferPointer) {
+        var hash = SHA256()
+        hash.update(bufferPointer: bytes)
+        self = hash.finalize().withUnsafeBytes { Digest($0) }
+    }
+
+    /// The digest of the bytes of several buffers, one after the other.
+    public init(of parts: [UnsafeRawBufferPointer]) {
+        var hash = SHA256()
+        for part in parts { hash.update(bufferPointer: part) }
+        self = hash.finalize().withUnsafeBytes { Digest($0) }
+    }
+
+    /// Calls `body` with the 32 bytes.
+    public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        try Swift.withUnsafeBytes(of: words, body)
+    }
+
+    /// The 32 bytes.
+    public var bytes: [UInt8] { withUnsafeBytes { Array($0) } }
+
+    /// 64 lower-case hexadecimal digits.
+    public var description: String {
+        let words = [words.0, words.1, words.2, words.3]
+        return words.map { hexadecimal($0.byteSwapped) }.joined()
+    }
+
+    public static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(words.0)
+        hasher.combine(words.1)
+    }
+}
+
+/// 16 lower-case hexadecimal digits.
+func hexadecimal(_ value: UInt64) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+}
+
+/// The state of the whole ledger in one line: so many batches, the next position, their root.
+public struct TreeHead: Hashable, Sendable {
+    public let ledger: LedgerID
+    /// How many leaves (batches) the tree has.
+    public let size: UInt64
+    /// The next position to be given: every event below it is covered by `root`.
+    public let position: Position
+    /// The RFC 6962 root over all batches.
+    public let root: Digest
+
+    public init(ledger: LedgerID, size: UInt64, position: Position, root: Digest) {
+        precondition(position >= 0, "positions start at 0")
+        self.ledger = ledger
+        self.size = size
+        self.position = position
+        self.root = root
+    }
+}

@@ -1,0 +1,198 @@
+import Avro
+
+/// How a table's row is laid out, as far as needed to walk over it.
+public struct RowShape: Sendable, Equatable {
+    /// One field's encoding.
+    public enum Kind: UInt8, Sendable {
+        /// `long` or `int`.
+        case varint
+        /// `double`.
+        case eightBytes
+        case boolean
+        /// `bytes` or `string`.
+        case lengthPrefixed
+    }
+
+    /// One field.
+    public struct Field: Sendable, Equatable {
+        public let name: String
+        public let kind: Kind
+        /// Whether it is a union of null and the type.
+        public let isOptional: Bool
+
+        public init(name: String, kind: Kind, isOptional: Bool) {
+            self.name = name
+            self.kind = kind
+            self.isOptional = isOptional
+        }
+    }
+
+    public let name: String
+    public let fields: [Field]
+
+    public init(name: String, fields: [Field]) {
+        self.name = name
+        self.fields = fields
+    }
+
+    /// Passes over one row.
+    public func skip(_ cursor: inout ByteCursor) throws(AvroDecodingError) {
+        for field in fields {
+            if field.isOptional {
+                switch try cursor.readLong() {
+                case 0: continue
+                case 1: break
+                case let branch: throw .badIndex(branch)
+                }
+            }
+            switch field.kind {
+            case .varint: _ = try cursor.readLong()
+            case .eightBytes: try cursor.skip(8)
+            case .boolean: _ = try cursor.readBoolean()
+            case .lengthPrefixed: _ = try cursor.readBytes()
+            }
+        }
+    }
+}
+
+/// The Avro schema of a segment's records: `daybook.Batch` with a branch for every table.
+///
+/// The union of rows holds the dictionary's tables in order of name, then `Rejection`, then
+/// `Control`; so a branch below `tables.count` is the table of that index.
+public struct LogSchema: Sendable, Equatable {
+    /// The schema's text, as it stands in the segment's Avro header.
+    public let json: String
+    /// How the tables' rows are laid out, by branch.
+    public let tables: [RowShape]
+
+    @inlinable public var rejectionBranch: Int { tables.count }
+    @inlinable public var controlBranch: Int { tables.count + 1 }
+
+    /// The branch of a table's rows, if this schema has the table.
+    public func branch(of table: String) -> Int? {
+        tables.firstIndex { $0.name == table }
+    }
+
+    /// The schema for tables whose rows have these Avro record schemas (JSON), in branch order.
+    ///
+    /// - Throws: `SchemaFault` if one is no record of plain or optional fields.
+    public init(recordSchemas: [String]) throws(SchemaFault) {
+        let branches = recordSchemas + [LogSchema.rejection, LogSchema.control]
+        let fields = LogSchema.fields.replacing("$ROWS", with: branches.joined(separator: ","))
+        try self.init(
+            json: #"{"type":"record","name":"Batch","namespace":"daybook","fields":["#
+                + fields + "]}")
+    }
+
+    /// The schema that stands in a segment's Avro header.
+    ///
+    /// - Throws: `SchemaFault` if it is no schema of this format.
+    public init(json: String) throws(SchemaFault) {
+        let schema: AvroSchema
+        do { schema = try AvroSchema(json: json) } catch { throw SchemaFault("\(error)") }
+        guard case .record(let batch) = schema, batch.name.fullName == "daybook.Batch",
+            case .array(.union(let branches))? = batch.fields.last?.schema,
+            batch.fields.map(\.name) == LogSchema.fieldNames, branches.count >= 2
+        else { throw SchemaFault("the schema is not that of a daybook.Batch") }
+        let names = branches.suffix(2).map { branch in
+            if case .record(let record) = branch { record.name.fullName } else { "" }
+        }
+        guard names == ["daybook.Rejection", "daybook.Control"] else {
+            throw SchemaFault("the union of rows does not end with Rejection and Control")
+        }
+        var tables: [RowShape] = []
+        for branch in branches.dropLast(2) { tables.append(try RowShape(branch)) }
+        self.json = schema.json
+        self.tables = tables
+    }
+
+    private static let fieldNames = [
+        "position", "received_at", "clock", "id", "source", "principal", "idempotency_key",
+        "request_digest", "dictionary", "table", "format", "first_line", "line_skips", "corrects",
+        "rows",
+    ]
+
+    private static let rejection = """
+        {"type":"record","name":"Rejection","fields":[\
+        {"name":"raw","type":"bytes"},\
+        {"name":"raw_length","type":["null","long"]},\
+        {"name":"reasons","type":{"type":"array","items":\
+        {"type":"record","name":"Reason","fields":[\
+        {"name":"code","type":"string"},\
+        {"name":"column","type":["null","string"]},\
+        {"name":"message","type":"string"}]}}}]}
+        """
+
+    private static let control = """
+        {"type":"record","name":"Control","fields":[\
+        {"name":"kind","type":"string"},\
+        {"name":"refers_to","type":{"type":"array","items":\
+        {"type":"record","name":"Span","fields":[\
+        {"name":"first","type":"long"},{"name":"end","type":"long"}]}}},\
+        {"name":"text","type":"bytes"}]}
+        """
+
+    private static let fields = """
+        {"name":"position","type":"long"},\
+        {"name":"received_at","type":{"type":"long","logicalType":"timestamp-micros"}},\
+        {"name":"clock","type":{"type":"long","logicalType":"timestamp-micros"}},\
+        {"name":"id","type":{"type":"string","logicalType":"uuid"}},\
+        {"name":"source","type":"string"},\
+        {"name":"principal","type":"string"},\
+        {"name":"idempotency_key","type":["null","string"]},\
+        {"name":"request_digest","type":"bytes"},\
+        {"name":"dictionary","type":"string"},\
+        {"name":"table","type":"string"},\
+        {"name":"format","type":"string"},\
+        {"name":"first_line","type":["null","long"]},\
+        {"name":"line_skips","type":{"type":"array","items":\
+        {"type":"record","name":"LineSkip","fields":[\
+        {"name":"row","type":"long"},{"name":"lines","type":"long"}]}}},\
+        {"name":"corrects","type":{"type":"array","items":\
+        {"type":"record","name":"Correction","fields":[\
+        {"name":"row","type":"long"},{"name":"position","type":"long"}]}}},\
+        {"name":"rows","type":{"type":"array","items":[$ROWS]}}
+        """
+}
+
+/// Why a schema cannot be that of a log.
+public struct SchemaFault: Error, Equatable, Sendable {
+    public let what: String
+
+    init(_ what: String) { self.what = what }
+}
+
+extension RowShape {
+    /// The shape of a record of plain fields, or unions of null and a plain type.
+    init(_ schema: AvroSchema) throws(SchemaFault) {
+        guard case .record(let record) = schema else {
+            throw SchemaFault("a table's branch is no record")
+        }
+        var fields: [Field] = []
+        for field in record.fields {
+            if case .union(let branches) = field.schema {
+                guard branches.count == 2, branches[0] == .null else {
+                    throw SchemaFault("\(record.name).\(field.name) is no optional type")
+                }
+                let kind = try Kind(branches[1], of: field.name)
+                fields.append(Field(name: field.name, kind: kind, isOptional: true))
+            } else {
+                let kind = try Kind(field.schema, of: field.name)
+                fields.append(Field(name: field.name, kind: kind, isOptional: false))
+            }
+        }
+        self.init(name: record.name.name, fields: fields)
+    }
+}
+
+extension RowShape.Kind {
+    init(_ schema: AvroSchema, of field: String) throws(SchemaFault) {
+        switch schema {
+        case .int, .long: self = .varint
+        case .double: self = .eightBytes
+        case .boolean: self = .boolean
+        case .bytes, .string: self = .lengthPrefixed
+        default: throw SchemaFault("\(field) has a type that no column has")
+        }
+    }
+}
