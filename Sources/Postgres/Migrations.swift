@@ -13,6 +13,7 @@ public struct Migrations: Sendable {
         /// Its text: one or several statements, none of which ends the transaction.
         public let text: String
 
+        /// A file by its name and text.
         public init(name: String, text: String) {
             self.name = name
             self.text = text

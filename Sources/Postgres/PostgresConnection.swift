@@ -15,6 +15,7 @@ public final class PostgresConnection {
         /// The name shown in `pg_stat_activity`.
         public var applicationName: String
 
+        /// By default ten seconds, and no name.
         public init(
             conninfo: String, connectTimeoutSeconds: Int = 10, applicationName: String = ""
         ) {
@@ -26,8 +27,11 @@ public final class PostgresConnection {
 
     /// Something the server said beside its answers.
     public struct Notice: Sendable {
+        /// DEBUG to WARNING, in the server's language.
         public var severity: String
+        /// The five-character SQLSTATE.
         public var sqlState: String
+        /// The primary message.
         public var message: String
     }
 

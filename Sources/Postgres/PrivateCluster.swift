@@ -27,6 +27,7 @@ public actor PrivateCluster {
     private let database: String
     private let startTimeoutSeconds: Int
 
+    /// The thread where blocking is allowed.
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
     }
