@@ -70,9 +70,9 @@ enum AuditTranscoder {
     private static func append(
         uuid: String, to sink: inout ByteSink
     ) throws(AvroDecodingError) {
-        var uuid = uuid
-        try uuid.withUTF8 { (text) throws(AvroDecodingError) in
-            try UUIDText.append(UnsafeRawBufferPointer(text), to: &sink)
+        let text = Bytes(Array(uuid.utf8))
+        try text.withUnsafeBytes { (text) throws(AvroDecodingError) in
+            try UUIDText.append(text, to: &sink)
         }
     }
 

@@ -8,7 +8,7 @@ import Postgres
 ///
 /// The first table that has rows is streamed: Postgres loads while later rows are still transcoded.
 /// Rows of other tables and the audit wait in memory until their turn, within the step's size.
-struct ProjectionStep: ~Copyable {
+final class ProjectionStep {
     /// A projection that takes part, and where it stands.
     struct Participant {
         let name: String
@@ -16,7 +16,6 @@ struct ProjectionStep: ~Copyable {
     }
 
     private let connection: PostgresConnection
-    private let catalog: Catalog
     private let schema: String
     private let transcoders: TranscoderSet
     /// Tables that take part, by name: rows below the position are there already.
@@ -26,7 +25,6 @@ struct ProjectionStep: ~Copyable {
     private var buffers: [TableRun: TableBuffer] = [:]
     private var batches = ByteSink(capacity: 4096)
     private var rejections = ByteSink(capacity: 4096)
-    private(set) var rowCount = 0
 
     /// The rows of one table that share a list of columns: one COPY.
     struct TableRun: Hashable {
@@ -43,11 +41,10 @@ struct ProjectionStep: ~Copyable {
     private static let pieceByteCount = 1 << 17
 
     init(
-        _ connection: PostgresConnection, catalog: Catalog, schema: String,
-        transcoders: TranscoderSet, participants: [Participant]
+        _ connection: PostgresConnection, schema: String, transcoders: TranscoderSet,
+        participants: [Participant]
     ) {
         self.connection = connection
-        self.catalog = catalog
         self.schema = schema
         self.transcoders = transcoders
         audit = participants.first { $0.name == auditProjectionName }?.from
@@ -58,17 +55,20 @@ struct ProjectionStep: ~Copyable {
     }
 
     /// Applies the blocks inside the open transaction.
-    mutating func apply(_ blocks: [DurableBlock]) throws {
+    func apply(_ blocks: [DurableBlock]) throws {
         if let first = try firstRun(of: blocks) {
-            let stream = TableBuffer()
-            buffers[first] = stream
+            let stream = buffer(of: first)
             try copy(first.table, columns: transcoders[first].columns) { writer in
-                try transcode(blocks, stream: stream, writer: &writer)
+                try transcode(blocks) {
+                    guard stream.sink.count >= ProjectionStep.pieceByteCount else { return }
+                    try writer.write(stream.sink.unsafeBytes)
+                    stream.sink.removeAll()
+                }
                 try writer.write(stream.sink.unsafeBytes)
             }
             buffers[first] = nil
         } else {
-            try transcodeAll(blocks) { _ in }
+            try transcode(blocks) {}
         }
         for (run, buffer) in buffers.sorted(by: { $0.key.table < $1.key.table }) {
             try copy(run.table, columns: transcoders[run].columns) { writer in
@@ -79,24 +79,11 @@ struct ProjectionStep: ~Copyable {
         try copyAudit("rejections", AuditTranscoder.rejectionColumns, rejections.unsafeBytes)
     }
 
-    private mutating func transcode(
-        _ blocks: [DurableBlock], stream: TableBuffer, writer: inout CopyWriter
-    ) throws {
-        try transcodeAll(blocks) { stream in
-            guard stream.sink.count >= ProjectionStep.pieceByteCount else { return }
-            try writer.write(stream.sink.unsafeBytes)
-            stream.sink.removeAll()
-        } watching: { stream }
-    }
-
-    private mutating func transcodeAll(
-        _ blocks: [DurableBlock], afterBatch: (TableBuffer) throws -> Void,
-        watching: () -> TableBuffer? = { nil }
-    ) throws {
+    private func transcode(_ blocks: [DurableBlock], afterBatch: () throws -> Void) throws {
         for block in blocks {
             try block.forEachBatch { reader in
                 try transcode(&reader)
-                if let stream = watching() { try afterBatch(stream) }
+                try afterBatch()
             }
         }
     }
@@ -115,7 +102,7 @@ struct ProjectionStep: ~Copyable {
         return found
     }
 
-    private mutating func transcode(_ reader: inout BatchReader) throws {
+    private func transcode(_ reader: inout BatchReader) throws {
         let facts = reader.facts
         let end = facts.position + Position(reader.rowCount)
         let takesRows = tables[facts.table].map { $0 < end } ?? false
@@ -125,12 +112,11 @@ struct ProjectionStep: ~Copyable {
         var rejectedCount = 0
         let run = takesRows ? try transcoders.run(facts.table, schema: reader.schema) : nil
         let transcoder = run.map { transcoders[$0] }
-        let buffer = run.map { buffer(of: $0) }
+        let buffer = run.map { self.buffer(of: $0) }
         while let branch = try reader.nextBranch() {
             if branch < reader.schema.tables.count {
                 if let transcoder, let buffer {
                     try transcoder.append(&reader.cursor, position: position, to: &buffer.sink)
-                    rowCount += 1
                 } else {
                     try reader.skipRow(branch)
                 }
@@ -148,11 +134,10 @@ struct ProjectionStep: ~Copyable {
         if takesAudit {
             try AuditTranscoder.appendBatch(
                 facts, rowCount: reader.rowCount, rejectedCount: rejectedCount, to: &batches)
-            rowCount += rejectedCount
         }
     }
 
-    private mutating func buffer(of run: TableRun) -> TableBuffer {
+    private func buffer(of run: TableRun) -> TableBuffer {
         if let buffer = buffers[run] { return buffer }
         let buffer = TableBuffer()
         buffers[run] = buffer

@@ -138,7 +138,10 @@ public final class Projector: Sendable {
             defer { shared.postgres = .unreachable(reason) }
             return shared.postgres != .unreachable(reason)
         }
-        if isNews { logger.warning("Postgres is not there, appends go on", metadata: ["why": "\(reason)"]) }
+        if isNews {
+            logger.warning(
+                "Postgres is not there, appends go on", metadata: ["why": "\(reason)"])
+        }
         pause(options.retrySeconds)
     }
 
@@ -223,9 +226,9 @@ public final class Projector: Sendable {
             "a projector never passes over a position")
         do {
             try connection.transaction {
-                var step = ProjectionStep(
-                    connection, catalog: catalog, schema: options.schema,
-                    transcoders: transcoders, participants: moving)
+                let step = ProjectionStep(
+                    connection, schema: options.schema, transcoders: transcoders,
+                    participants: moving)
                 try step.apply(taken)
                 try Checkpoints.move(connection, moving.map { ($0.name, $0.from) }, to: head)
             }

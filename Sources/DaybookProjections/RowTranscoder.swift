@@ -10,7 +10,7 @@ import DaybookLog
 /// COPY and so null; one that the table does not have is passed over.
 struct RowTranscoder: Sendable {
     /// What is done with one field of a row.
-    private enum Step: UInt8 {
+    fileprivate enum Step: UInt8 {
         case bigint, double, boolean, text, date, timestamp, uuid, numeric
         case skipVarint, skipDouble, skipBoolean, skipBytes
     }
