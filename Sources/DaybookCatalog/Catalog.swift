@@ -15,7 +15,8 @@ public struct Catalog: Sendable {
     /// Comments, spacing and the order of keys in the files do not change it; docs do, because the
     /// text and every schema in the log carry them.
     public let version: String
-    /// The canonical text, one YAML document a definition, from which the catalog can be read again.
+    /// The canonical text, one YAML document a definition, from which `CatalogLoader.load(text:)`
+    /// reads the same catalog again.
     public let text: String
 
     /// The table of that name, if there is one.
