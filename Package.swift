@@ -99,7 +99,7 @@ let package = Package(
         tests("PostgresTests", ["Postgres", "TestSupport"]),
         tests("DaybookLogTests", ["DaybookLog", "TestSupport"]),
         tests("DaybookSegmentsTests", ["DaybookSegments", "DaybookLog", "TestSupport"]),
-        tests("DaybookCatalogTests", ["DaybookCatalog", "Postgres", "TestSupport"]),
+        tests("DaybookCatalogTests", ["Avro", "DaybookCatalog", "Postgres", "TestSupport"]),
         tests("DaybookIntakeTests", ["DaybookIntake", "DaybookCatalog", "TestSupport"]),
         tests(
             "DaybookLedgerTests",
