@@ -157,6 +157,32 @@ struct DiagnosticTests {
             "a.yaml:7:29: the check compares `a` with itself; name two columns",
             "a.yaml:8:3: a check has no `op`; write `{left: a, op: '<', right: b}`",
             "a.yaml:9:30: table `t` has no column `x`; its columns are a, b, c, d"),
+        MistakeCase(
+            "a sign that YAML takes for its own",
+            "table: t\nkey: a\n"
+                + "check: {left: a, op: !=, right: b}\n"
+                + "columns: [{name: a, type: integer}, {name: b, type: integer}]",
+            expect: "a.yaml:3:22: `op` has no value; "
+                + "write one, in quotes if it starts with a sign"),
+        MistakeCase(
+            "another such sign",
+            "table: t\nkey: a\n"
+                + "check: {left: a, op: >=, right: b}\n"
+                + "columns: [{name: a, type: integer}, {name: b, type: integer}]",
+            expect:
+                "a.yaml:3:22: the YAML does not parse: "
+                + "found character that cannot start any token; "
+                + "mend it; text with quotes, `:`, `#` or a sign in front stands in quotes"),
+        MistakeCase(
+            "columns as a mapping", "table: t\nkey: a\ncolumns: {a: integer}",
+            expect: "a.yaml:3:1: the table has no list of columns; "
+                + "write `columns:` and below it a line `- {name: id, type: integer}` a column"),
+        MistakeCase(
+            "a column that is no mapping", "table: t\nkey: a\ncolumns: [a]",
+            expect: "a.yaml:3:11: a column is not a mapping; write it as `key: value` pairs"),
+        MistakeCase(
+            "lists where one value belongs", "table: [t]\nkey: {a: b}\ncolumns: []",
+            expect: "a.yaml:1:8: `table` is not a single value; write one value"),
     ]
 
     static let columns: [MistakeCase] = [
