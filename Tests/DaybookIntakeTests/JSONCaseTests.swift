@@ -137,7 +137,7 @@ struct JSONCaseTests {
         let batch = judge.judgeJSON(Bytes(Array(body.utf8)))
         let branch = UInt8(judge.table.index * 2)
         #expect(batch.encoded.array(in: 0..<batch.encoded.count) == [branch, 2, 2, 0x61, branch, 4, 2, 0x62])
-        #expect(batch.rows.map(\.encodedStart) == [1, 5, 5])
+        #expect(batch.rows.map(\.encodedStart) == [1, 4, 5])
         #expect(batch.rows.map(\.encodedCount) == [3, 0, 3])
         #expect(batch.rows.map(\.isCandidate) == [true, false, true])
         #expect(batch.malformedByteCount == nil)

@@ -75,7 +75,7 @@ struct KeySlotsTests {
                 try slots.extract(&cursor, into: &replayed)
             }
         }
-        #expect(batch.rows.allSatisfy(\.isCandidate))
+        #expect(batch.rows.allSatisfy { $0.isCandidate })
         #expect(replayed == batch.slots)
     }
 

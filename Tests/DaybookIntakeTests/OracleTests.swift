@@ -79,7 +79,7 @@ struct OracleTests {
             let steps = try decode(
                 judge, file, readByteCount: Int.random(in: 1...60, using: &generator),
                 rowLimit: Int.random(in: 1...5, using: &generator))
-            let rows = try steps.compactMap(\.batch).flatMap(fields)
+            let rows = try steps.compactMap(\.batch).flatMap { try fields($0) }
             #expect(
                 rows == expected.map { $0.count == 3 ? $0 : ["wrong_field_count"] },
                 "\(String(decoding: file, as: UTF8.self)), seed \(generator.seed)")
