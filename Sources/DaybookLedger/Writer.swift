@@ -65,6 +65,9 @@ final class Writer: @unchecked Sendable {
         }
     }
 
+    /// Lets go of the snapshot; called when `run` has returned.
+    func close() { view.close() }
+
     /// What waits, as soon as something does. In a quiet moment the last group is attested; nil if
     /// that failed.
     private func nextItems() -> SubmissionQueue<WriterRequest>.Taken? {
