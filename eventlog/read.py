@@ -15,6 +15,7 @@ import io
 import json
 import pathlib
 import re
+import signal
 import struct
 import sys
 import zlib
@@ -397,6 +398,7 @@ def main():
     parser.add_argument("--batches", action="store_true", help="print each batch, rows counted")
     parser.add_argument("--rows", action="store_true", help="print each batch with its rows")
     options = parser.parse_args()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # | head
     log = Log(options.folder)
     for batch in log.batches():
         if options.batches or options.rows:

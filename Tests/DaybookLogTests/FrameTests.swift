@@ -108,7 +108,7 @@ struct FrameCase: CustomTestStringConvertible, Sendable {
         #expect(FrameCase.attestation.bytes.count == 104 && Attestation.frameByteCount == 104)
         let ledger = Sample.ledger.description
         for frame in FrameCase.all {
-            let text = frame.bytes[20..<36].map { String($0 + 0x100, radix: 16).dropFirst() }
+            let text = frame.bytes[20..<36].map { String(Int($0) + 256, radix: 16).dropFirst() }
             #expect(text.joined() == ledger)
         }
         func word(_ frame: FrameCase, _ offset: Int) -> UInt64 {

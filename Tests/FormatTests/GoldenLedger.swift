@@ -51,16 +51,26 @@ struct GoldenLedger {
         try ledger.writeSecondSegment()
         let head = log.durable
         try log.close()
-        let expected = JSONValue.object([
-            "ledger": .string(log.ledger.description),
-            "position": .integer(head.position),
-            "root": .string(NaiveTree.root(ledger.leaves[...]).description),
-            "batches": .array(ledger.batches),
-        ])
+        let root = NaiveTree.root(ledger.leaves[...])
+        try expected(log.ledger, position: head.position, root: root, ledger.batches)
+            .write(toFile: "\(folder)/expected.json", atomically: false, encoding: .utf8)
+    }
+
+    /// JSON with a line for each batch.
+    private static func expected(
+        _ ledger: LedgerID, position: Position, root: Digest, _ batches: [JSONValue]
+    ) throws -> String {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let text = try encoder.encode(expected) + Data("\n".utf8)
-        try text.write(to: URL(fileURLWithPath: "\(folder)/expected.json"))
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let lines = try batches.map { String(decoding: try encoder.encode($0), as: UTF8.self) }
+        return """
+            {"ledger": "\(ledger)", "position": \(position),
+            "root": "\(root)",
+            "batches": [
+            \(lines.joined(separator: ",\n"))
+            ]}
+
+            """
     }
 
     private init(log: SegmentLog) { self.log = log }
@@ -130,20 +140,20 @@ struct GoldenLedger {
     private mutating func writeSecondSegment() throws {
         try append([system(Control(kind: "catalog", text: json("version", "v2")))])
         log.note(checkpoint: log.durable)
-        // 300 rows of a kind, so that this block does compress.
-        let payments = (0..<300).map { number -> GoldenRow in
-            .accepted(
-                1,
-                [
-                    .string("account \(number % 7)"), .int(Int32(20_000 - number)),
-                    .bytes(number % 2 == 0 ? [0x30, 0x39] : [0xCF, 0xC7]),
-                    number % 3 == 0 ? .union(0, .null) : .union(1, .string("No. \(number)")),
-                ])
-        }
+        // 40 rows of a kind, so that this block does compress.
+        let payments = (0..<40).map(payment)
         try append([
             (facts(source: "avro:payments.avro", table: "payments", format: "avro"), payments),
             system(Control(kind: "waiver", refersTo: [6..<7, 9..<10], text: json("note", "known"))),
         ])
+    }
+
+    private func payment(_ number: Int) -> GoldenRow {
+        let amount: [UInt8] = number % 2 == 0 ? [0x30, 0x39] : [0xCF, 0xC7]
+        let note: AvroValue =
+            number % 3 == 0 ? .union(0, .null) : .union(1, .string("No. \(number)"))
+        let account = AvroValue.string("account \(number % 7)")
+        return .accepted(1, [account, .int(Int32(20_000 - number)), .bytes(amount), note])
     }
 
     private typealias Batch = (facts: BatchFacts, rows: [GoldenRow])
