@@ -69,14 +69,24 @@ import Testing
     @Test(
         "A table whose rows have no shape that a column can have is refused",
         arguments: [
-            #"{"type":"record","name":"t","fields":[{"name":"a","type":"float"}]}"#,
-            #"{"type":"record","name":"t","fields":[{"name":"a","type":["long","null"]}]}"#,
-            #"{"type":"record","name":"t","fields":[{"name":"a","type":["null","long","string"]}]}"#,
-            #"{"type":"record","name":"t","fields":[{"name":"a","type":{"type":"array","items":"int"}}]}"#,
-            #"{"type":"record","name":"Rejection","fields":[{"name":"a","type":"long"}]}"#,
-            #""string""#, "nonsense",
+            #""float""#, #"["long","null"]"#, #"["null","long","string"]"#, #""null""#,
+            #"{"type":"array","items":"int"}"#, #"{"type":"fixed","name":"f","size":4}"#,
         ])
-    func shapes(_ record: String) {
+    func shapes(_ type: String) throws {
+        let record = #"{"type":"record","name":"t","fields":[{"name":"a","type":$}]}"#
+        _ = try LogSchema(recordSchemas: [record.replacing("$", with: #""long""#)])
+        #expect(throws: SchemaFault.self) {
+            try LogSchema(recordSchemas: [record.replacing("$", with: type)])
+        }
+    }
+
+    @Test(
+        "A table that is no record, or has a name of ours, is refused",
+        arguments: [
+            #""string""#, "nonsense", #"{"type":"enum","name":"t","symbols":["a"]}"#,
+            #"{"type":"record","name":"Rejection","fields":[{"name":"a","type":"long"}]}"#,
+        ])
+    func tables(_ record: String) {
         #expect(throws: SchemaFault.self) { try LogSchema(recordSchemas: [record]) }
     }
 }

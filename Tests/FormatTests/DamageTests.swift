@@ -23,6 +23,13 @@ private struct SegmentHeaders {
         return (folder, names.filter { $0.hasSuffix(".lz4") }.sorted())
     }
 
+    private func open(_ folder: TemporaryFolder) throws -> SegmentLog {
+        try SegmentLog(
+            disk: SystemDisk(folder: folder.path),
+            options: SegmentLogOptions(
+                schema: LogSchema(recordSchemas: []), clock: { GoldenLedger.epoch }))
+    }
+
     private func change(_ path: String, _ body: (inout Data) -> Void) throws {
         let file = URL(fileURLWithPath: path)
         var bytes = try Data(contentsOf: file)
@@ -48,7 +55,9 @@ private struct SegmentHeaders {
         let footer = trailer.reversed().reduce(0) { $0 << 8 | Int($1) }
         // The schema's LZ4 frame has no checksum of ours, and LZ4 has bits without a meaning.
         let headers = try SegmentHeaders(whole)
-        let places = Array(0..<headers.schema.lowerBound) + Array(headers.schema.upperBound..<whole.count)
+        let places =
+            Array(0..<headers.schema.lowerBound)
+            + Array(headers.schema.upperBound..<whole.count)
         for _ in 0..<12 {
             let place = try #require(places.randomElement(using: &generator))
             let bit = UInt8(1) << UInt8.random(in: 0..<8, using: &generator)
@@ -92,9 +101,14 @@ private struct SegmentHeaders {
         // Without the closing attestation, and three bytes of the block before it.
         try whole.dropLast(Attestation.frameByteCount + 3).write(to: URL(fileURLWithPath: path))
         #expect(try problems(folder).status == 3)
+        #expect(throws: LogError.self) { try open(folder) }
         try FileManager.default.removeItem(atPath: folder.path("HEAD"))
         let found = try problems(folder)
         #expect(found.status == 0 && found.count == 0)
+        let log = try open(folder)
+        #expect(log.recovery.cut?.segment == segments[1] && log.durable.position == 11)
+        try log.close()
+        #expect(try problems(folder).status == 0, "what recovery leaves is valid")
     }
 
     @Test("A damaged block that an attestation vouches for is corruption even without a head file")
@@ -105,11 +119,6 @@ private struct SegmentHeaders {
             bytes[bytes.count - Attestation.frameByteCount - 20] ^= 4
         }
         #expect(try problems(folder).status == 3)
-        #expect(throws: LogError.self) {
-            try SegmentLog(
-                disk: SystemDisk(folder: folder.path),
-                options: SegmentLogOptions(
-                    schema: LogSchema(recordSchemas: []), clock: { GoldenLedger.epoch }))
-        }
+        #expect(throws: LogError.self) { try open(folder) }
     }
 }

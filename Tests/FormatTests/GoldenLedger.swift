@@ -96,7 +96,7 @@ struct GoldenLedger {
                         Rejection(
                             raw: Array(#"{"id":"2"}"#.utf8), rawLength: nil,
                             reasons: [
-                                .init(code: "missing_field", column: "job", message: "job is missing"),
+                                .init(code: "missing_field", column: "job", message: "no job"),
                                 .init(code: "wrong_type", column: "id", message: "id is a string"),
                             ])),
                     .accepted(0, [.long(.min), .string("")]),
@@ -110,7 +110,9 @@ struct GoldenLedger {
                     .rejected(
                         Rejection(
                             raw: [0xFF, 0x00, 0x2C, 0x0A, 0x80], rawLength: nil,
-                            reasons: [.init(code: "malformed_row", column: nil, message: "no UTF-8")])),
+                            reasons: [
+                                .init(code: "malformed_row", column: nil, message: "no UTF-8")
+                            ])),
                     .accepted(
                         1, [sensor, .long(.max), .union(0, .null), .union(1, .boolean(true))]),
                 ]
@@ -130,7 +132,7 @@ struct GoldenLedger {
                         Rejection(
                             raw: Array("[[[[".utf8), rawLength: 9_000_000,
                             reasons: [
-                                .init(code: "malformed_batch", column: nil, message: "nests too deep")
+                                .init(code: "malformed_batch", column: nil, message: "too deep")
                             ]))
                 ]
             )
