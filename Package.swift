@@ -90,8 +90,8 @@ let package = Package(
         .executableTarget(
             name: "daybook-bench",
             dependencies: [
-                "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
-                "DaybookSegments",
+                "Avro", "CSimdjson", "DaybookCatalog", "DaybookIntake", "DaybookLedger",
+                "DaybookLog", "DaybookSegments",
             ],
             swiftSettings: strict),
 
@@ -99,7 +99,7 @@ let package = Package(
         tests("PostgresTests", ["Postgres", "TestSupport"]),
         tests("DaybookLogTests", ["Avro", "DaybookLog", "TestSupport"]),
         tests("DaybookSegmentsTests", ["DaybookSegments", "DaybookLog", "TestSupport"]),
-        tests("DaybookCatalogTests", ["DaybookCatalog", "TestSupport"]),
+        tests("DaybookCatalogTests", ["Avro", "DaybookCatalog", "Postgres", "TestSupport"]),
         tests("DaybookIntakeTests", ["DaybookIntake", "DaybookCatalog", "TestSupport"]),
         tests(
             "DaybookLedgerTests",
