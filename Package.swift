@@ -97,7 +97,7 @@ let package = Package(
 
         tests("AvroTests", ["Avro", "TestSupport"]),
         tests("PostgresTests", ["Postgres", "TestSupport"]),
-        tests("DaybookLogTests", ["DaybookLog", "TestSupport"]),
+        tests("DaybookLogTests", ["Avro", "DaybookLog", "TestSupport"]),
         tests("DaybookSegmentsTests", ["DaybookSegments", "DaybookLog", "TestSupport"]),
         tests("DaybookCatalogTests", ["Avro", "DaybookCatalog", "Postgres", "TestSupport"]),
         tests("DaybookIntakeTests", ["DaybookIntake", "DaybookCatalog", "TestSupport"]),
@@ -108,6 +108,7 @@ let package = Package(
             "DaybookProjectionsTests",
             ["DaybookProjections", "DaybookSegments", "DaybookLedger", "Postgres", "TestSupport"]),
         tests("DaybookServerTests", ["DaybookServer", "TestSupport"]),
+        tests("FormatTests", ["Avro", "DaybookLog", "DaybookSegments", "TestSupport"]),
         tests("IntegrationTests", ["TestSupport"]),
         tests("TidyTests", ["TestSupport"]),
         .target(
