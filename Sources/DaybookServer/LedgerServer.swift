@@ -1,0 +1,122 @@
+import DaybookCatalog
+import DaybookIntake
+import DaybookLedger
+import DaybookLog
+import Hummingbird
+import Logging
+import ServiceLifecycle
+
+/// What the server is made of. The composition root fills it; tests fill it with something else.
+public struct ServerParts: Sendable {
+    /// Where batches go.
+    public var ledger: any LedgerService
+    /// The dictionary that judges them.
+    public var catalog: Catalog
+    /// The ledger's key for fingerprints.
+    public var fingerprintKey: FingerprintKey
+    /// Who may come in by TCP.
+    public var keys: any KeyAuthority
+    /// How far Postgres is.
+    public var projections: any ProjectionStatusSource
+    /// How large the log is.
+    public var log: any LogSizeSource
+    /// Imports files that come in by the local socket.
+    public var importer: any ImportService
+    /// Where the server's own log goes.
+    public var logger: Logger
+
+    /// All parts.
+    public init(
+        ledger: any LedgerService, catalog: Catalog, fingerprintKey: FingerprintKey,
+        keys: any KeyAuthority, projections: any ProjectionStatusSource, log: any LogSizeSource,
+        importer: any ImportService, logger: Logger
+    ) {
+        self.ledger = ledger
+        self.catalog = catalog
+        self.fingerprintKey = fingerprintKey
+        self.keys = keys
+        self.projections = projections
+        self.log = log
+        self.importer = importer
+        self.logger = logger
+    }
+}
+
+/// The HTTP server: the same routes by TCP with a key and on a local socket without.
+public struct LedgerServer: Sendable {
+    /// The most bytes that a body may have.
+    public static let bodyByteLimit = LogLimits.bodyByteCount
+
+    private let parts: ServerParts
+
+    /// A server of these parts; nothing runs yet.
+    public init(_ parts: ServerParts) {
+        self.parts = parts
+    }
+
+    /// The server that listens on a TCP address. A service: it drains when it is to stop.
+    public func application(
+        host: String, port: Int, onRunning: @escaping @Sendable (_ port: Int?) async -> Void
+    ) -> some ApplicationProtocol {
+        let router = Router(context: ServerContext.self)
+        router.add(middleware: RequestMiddleware())
+        addHealth(to: router)
+        let guarded = router.group("v1").add(middleware: KeyMiddleware(keys: parts.keys))
+        addRoutes(to: guarded, limits: IntakeLimits())
+        return Application(
+            router: router,
+            configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
+            onServerRunning: { channel in await onRunning(channel.localAddress?.port) },
+            logger: parts.logger)
+    }
+
+    /// The server that listens on the local socket, for the command line.
+    public func localApplication(
+        socketPath: String, onRunning: @escaping @Sendable () async -> Void
+    ) -> some ApplicationProtocol {
+        let router = Router(context: ServerContext.self)
+        router.add(middleware: RequestMiddleware())
+        addHealth(to: router)
+        let routes = router.group("v1").add(middleware: LocalMiddleware())
+        addRoutes(to: routes, limits: .local)
+        let local = router.group("local/v1").add(middleware: LocalMiddleware())
+        local.get("status", use: statusRoutes.localStatus)
+        local.post("import", use: ImportRoute(importer: parts.importer).respond)
+        return Application(
+            router: router,
+            configuration: ApplicationConfiguration(
+                address: .unixDomainSocket(path: socketPath)),
+            onServerRunning: { _ in await onRunning() },
+            logger: parts.logger)
+    }
+
+    private var statusRoutes: StatusRoutes {
+        StatusRoutes { [parts] showsPostgres in
+            ServerStatus(
+                ledger: parts.ledger.status, log: parts.log, projections: parts.projections,
+                showsPostgres: showsPostgres)
+        }
+    }
+
+    private func addHealth(to router: Router<ServerContext>) {
+        router.get("health/live", use: statusRoutes.live)
+        router.get("health/ready", use: statusRoutes.ready)
+    }
+
+    private func addRoutes(to routes: RouterGroup<ServerContext>, limits: IntakeLimits) {
+        var judges: [String: Judge] = [:]
+        for table in parts.catalog.tables {
+            judges[table.name] = Judge(
+                table: table, constraints: parts.catalog.constraints,
+                fingerprintKey: parts.fingerprintKey, limits: limits)
+        }
+        let append = AppendRoute(
+            ledger: parts.ledger, judges: judges, dictionary: parts.catalog.version,
+            projections: parts.projections, bodyByteLimit: LedgerServer.bodyByteLimit)
+        let batches = BatchRoutes(ledger: parts.ledger)
+        routes.get("status", use: statusRoutes.status)
+        routes.get("batches", use: batches.byKey)
+        routes.get("batches/:id", use: batches.byID)
+        routes.post(":table", use: append.respond)
+    }
+}
