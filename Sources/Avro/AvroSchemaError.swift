@@ -35,6 +35,8 @@ public enum AvroSchemaError: Error, Equatable, Sendable {
         case duplicateBranch(String)
         /// A default that is no value of its field's schema; the JSON of it.
         case badDefault(String)
+        /// More named types than a schema may define: 5,000.
+        case tooManyTypes
     }
 
     /// What keeps a writer's schema from being read as a reader's.
@@ -49,6 +51,8 @@ public enum AvroSchemaError: Error, Equatable, Sendable {
         case missingField(String)
         /// No branch of the reader's union takes the writer's type.
         case noBranch(writer: String)
+        /// The two schemas are entangled more deeply than a planner follows.
+        case tooDeep
     }
 }
 
@@ -80,6 +84,7 @@ extension AvroSchemaError.Problem: CustomStringConvertible {
         case .nestedUnion: "a union cannot hold a union"
         case .duplicateBranch(let name): "two branches of the union are \(name)"
         case .badDefault(let json): "the default \(json) is no value of the field's type"
+        case .tooManyTypes: "more than \(SchemaReader.typeCountMax) types are defined"
         }
     }
 }
@@ -94,6 +99,7 @@ extension AvroSchemaError.Mismatch: CustomStringConvertible {
             "a fixed of \(writer) bytes cannot be read as one of \(reader)"
         case .missingField(let name): "\(name) was not written and has no default"
         case .noBranch(let writer): "no branch of the union takes \(writer)"
+        case .tooDeep: "the types nest too deep"
         }
     }
 }

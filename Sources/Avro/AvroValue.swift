@@ -24,12 +24,26 @@ public indirect enum AvroValue: Equatable, Sendable {
     case enumeration(String)
     /// Of an array.
     case array([AvroValue])
-    /// Of a map.
-    case map([String: AvroValue])
+    /// Of a map: its entries in the order of the bytes.
+    case map([Entry])
     /// Of a fixed.
     case fixed([UInt8])
     /// Of a union: the branch's number, and its value.
     case union(Int, AvroValue)
+
+    /// An entry of a map.
+    public struct Entry: Equatable, Sendable {
+        /// The key.
+        public var key: String
+        /// The value.
+        public var value: AvroValue
+
+        /// `value` under `key`.
+        public init(_ key: String, _ value: AvroValue) {
+            self.key = key
+            self.value = value
+        }
+    }
 }
 
 extension AvroValue {
@@ -104,11 +118,14 @@ extension AvroValue {
             }
             self = .array(items)
         case (.map(let schema), .object(let members)):
-            var values: [String: AvroValue] = [:]
+            var values: [Entry] = []
             for member in members {
-                values[member.name] = AvroValue(
-                    json: member.value, schema: schema, definitions: definitions, depth: depth + 1)
-                guard values[member.name] != nil else { return nil }
+                guard
+                    let value = AvroValue(
+                        json: member.value, schema: schema, definitions: definitions,
+                        depth: depth + 1)
+                else { return nil }
+                values.append(Entry(member.name, value))
             }
             self = .map(values)
         case (.record(let record), .object):

@@ -10,6 +10,18 @@ public enum AvroDecodingError: Error, Equatable, Sendable {
     case badIndex(Int64)
     /// A boolean that is neither 0 nor 1.
     case badBoolean(UInt8)
+    /// An `int` outside 32 bits.
+    case intOutOfRange(Int64)
+    /// A `string` that is no UTF-8.
+    case notUTF8
+    /// Values nest deeper than `AvroLimits.depth`.
+    case tooDeep
+    /// More items without bytes (an array of nulls) than `AvroLimits.emptyItemCount`.
+    case tooManyEmptyItems
+    /// Bytes are left behind the last value; how many.
+    case bytesLeft(Int)
+    /// The writer chose a branch or symbol that the reader's schema cannot take.
+    case unresolvable(path: String, AvroSchemaError.Mismatch)
 }
 
 /// A reading place in bytes in Avro's binary encoding. It owns nothing: the memory must outlive it.

@@ -51,6 +51,14 @@ public struct ByteSink: ~Copyable {
         written = count
     }
 
+    /// Forgets the first `count` bytes and moves the others to the front.
+    public mutating func removeFirst(_ count: Int) {
+        precondition(count >= 0 && count <= written, "no more is forgotten than was written")
+        guard count > 0 else { return }
+        base.update(from: base + count, count: written - count)
+        written -= count
+    }
+
     /// The bytes written so far; valid until the next append.
     @inlinable public var unsafeBytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: base, count: written)
@@ -79,6 +87,17 @@ public struct ByteSink: ~Copyable {
     /// Raw bytes, without a length before them.
     @inlinable public mutating func append(raw bytes: [UInt8]) {
         bytes.withUnsafeBytes { append(raw: $0) }
+    }
+
+    /// Bytes that `write` puts into room for `maximum` of them; it returns how many it put there.
+    @inlinable public mutating func appendUninitialized<E: Error>(
+        upTo maximum: Int, _ write: (UnsafeMutableRawBufferPointer) throws(E) -> Int
+    ) throws(E) {
+        reserve(maximum)
+        let room = UnsafeMutableRawBufferPointer(start: base + written, count: maximum)
+        let count = try write(room)
+        precondition(count >= 0 && count <= maximum, "no more is written than there is room for")
+        written &+= count
     }
 
     /// A little-endian integer of fixed width.
@@ -155,3 +174,6 @@ extension ByteSink {
         written &+= count
     }
 }
+
+// @unchecked: the memory has one owner, the sink, and the sink can be moved but not copied.
+extension ByteSink: @unchecked Sendable {}

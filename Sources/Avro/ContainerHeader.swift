@@ -11,19 +11,24 @@ public struct SyncMarker: Hashable, Sendable {
     /// How many bytes a marker has.
     public static let byteCount = 16
 
-    @usableFromInline let words: (UInt64, UInt64)
+    @usableFromInline let first: UInt64
+    @usableFromInline let second: UInt64
 
     /// Sixteen given bytes: best random, so that data cannot hold them by chance.
     public init(_ bytes: [UInt8]) {
         precondition(bytes.count == Self.byteCount, "a sync marker has sixteen bytes")
-        words = bytes.withUnsafeBytes {
-            ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        }
+        self = bytes.withUnsafeBytes { SyncMarker(loading: $0) }
+    }
+
+    private init(loading bytes: UnsafeRawBufferPointer) {
+        first = bytes.loadUnaligned(as: UInt64.self)
+        second = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
     }
 
     /// Sixteen bytes from `generator`.
     public init(using generator: inout some RandomNumberGenerator) {
-        words = (generator.next(), generator.next())
+        first = generator.next()
+        second = generator.next()
     }
 
     /// Sixteen random bytes.
@@ -33,32 +38,17 @@ public struct SyncMarker: Hashable, Sendable {
     }
 
     init(from cursor: inout ByteCursor) throws(AvroDecodingError) {
-        let bytes = try cursor.readRaw(Self.byteCount)
-        words = (
-            bytes.loadUnaligned(as: UInt64.self),
-            bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
-        )
+        self.init(loading: try cursor.readRaw(Self.byteCount))
     }
 
     /// The sixteen bytes.
     public var bytes: [UInt8] {
-        withUnsafeBytes(of: words) { Array($0) }
+        withUnsafeBytes(of: (first, second)) { Array($0) }
     }
 
     /// Appends the sixteen bytes.
     @inlinable public func encode(into sink: inout ByteSink) {
-        withUnsafeBytes(of: words) { sink.append(raw: $0) }
-    }
-
-    /// Whether both have the same bytes.
-    public static func == (one: SyncMarker, other: SyncMarker) -> Bool {
-        one.words == other.words
-    }
-
-    /// Hashes the bytes.
-    public func hash(into hasher: inout Hasher) {
-        hasher.combine(words.0)
-        hasher.combine(words.1)
+        withUnsafeBytes(of: (first, second)) { sink.append(raw: $0) }
     }
 }
 

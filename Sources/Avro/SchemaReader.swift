@@ -61,6 +61,9 @@ struct SchemaReader {
         "double": .double, "bytes": .bytes(), "string": .string(),
     ]
 
+    /// How many named types a schema may define, so that a chain of them cannot exhaust the stack.
+    static let typeCountMax = 5_000
+
     private var defined: Set<AvroName> = []
 
     mutating func read(_ json: AvroJSON, _ place: Place) throws(AvroSchemaError) -> AvroSchema {
@@ -232,6 +235,7 @@ struct SchemaReader {
         guard Self.isFullName(full.fullName), Self.primitives[full.name] == nil else {
             throw place.error(.badName(full.fullName))
         }
+        guard defined.count < Self.typeCountMax else { throw place.error(.tooManyTypes) }
         guard defined.insert(full).inserted else { throw place.error(.redefined(full.fullName)) }
         return full
     }

@@ -1,1 +1,12 @@
 #include <libpq-fe.h>
+
+// Three things of glibc's <spawn.h> that it shows to GNU sources only; Swift's Glibc module is none.
+#include <spawn.h>
+
+#ifndef POSIX_SPAWN_SETSID
+#define POSIX_SPAWN_SETSID 0x80
+#endif
+
+int posix_spawn_file_actions_addchdir_np(
+    posix_spawn_file_actions_t *__restrict actions, const char *__restrict path);
+int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);

@@ -14,6 +14,8 @@ public struct BatchReader {
     public var cursor: ByteCursor
     private var rowsLeft: Int
     private let start: UnsafeRawPointer
+    /// The record's end, once it was reached.
+    private var end: UnsafeRawPointer?
 
     /// Reads the facts of the record at `cursor`.
     ///
@@ -109,9 +111,12 @@ public struct BatchReader {
     }
 
     /// Passes over the rows that are left and the array's end; gives the whole record's bytes.
+    /// May be called again.
     public mutating func finish() throws(AvroDecodingError) -> UnsafeRawBufferPointer {
+        if let end { return UnsafeRawBufferPointer(start: start, count: end - start) }
         while let branch = try nextBranch() { try skipRow(branch) }
         guard try cursor.readLong() == 0 else { throw .badLength(1) }
+        end = cursor.address
         return UnsafeRawBufferPointer(start: start, count: cursor.address - start)
     }
 }

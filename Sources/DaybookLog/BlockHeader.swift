@@ -96,7 +96,8 @@ public struct BlockHeader: Sendable, Equatable {
         else { throw .inconsistent }
     }
 
-    init(
+    /// A header of these fields; nothing is checked until it is read again.
+    public init(
         ledger: LedgerID, segment: UInt64, epoch: UInt64, block: UInt64, offset: UInt64,
         firstPosition: Position, eventCount: UInt32, batchCount: UInt32,
         firstReceivedAt: Microseconds, lastReceivedAt: Microseconds, storedByteCount: UInt32,

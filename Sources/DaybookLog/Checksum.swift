@@ -4,9 +4,9 @@ import CZlib
 ///
 /// The salt is random and stands in the segment's header only, so neither a block of another
 /// segment nor bytes that someone planted in a row can carry a checksum that holds here.
-enum Checksum {
+public enum StoredChecksum {
     /// The checksum of `bytes`, after `salt`.
-    static func of(_ bytes: UnsafeRawBufferPointer, salt: [UInt8] = []) -> UInt32 {
+    public static func of(_ bytes: UnsafeRawBufferPointer, salt: [UInt8] = []) -> UInt32 {
         var crc = crc32_z(0, nil, 0)
         crc = salt.withUnsafeBytes { crc32_z(crc, $0.bytes, $0.count) }
         crc = crc32_z(crc, bytes.bytes, bytes.count)

@@ -53,7 +53,7 @@ extension ByteSink {
         kind.tag.withUTF8Buffer { append(raw: UnsafeRawBufferPointer($0)) }
         content(&self)
         let body = UnsafeRawBufferPointer(rebasing: unsafeBytes[(start + 8)...])
-        append(littleEndian: Checksum.of(body, salt: salt))
+        append(littleEndian: StoredChecksum.of(body, salt: salt))
         let length = UInt32(count - start - FrameKind.prefixByteCount).littleEndian
         unsafeMutableBytes.storeBytes(of: length, toByteOffset: start + 4, as: UInt32.self)
     }
@@ -99,7 +99,7 @@ struct FrameReader {
         let checksum = UInt32(
             littleEndian: bytes.loadUnaligned(
                 fromByteOffset: frameByteCount - 4, as: UInt32.self))
-        guard checksum == Checksum.of(body, salt: salt) else { throw .badHeaderChecksum }
+        guard checksum == StoredChecksum.of(body, salt: salt) else { throw .badHeaderChecksum }
         let fields = UnsafeRawBufferPointer(rebasing: body[FrameKind.tagByteCount...])
         return (FrameReader(cursor: ByteCursor(fields)), frameByteCount)
     }

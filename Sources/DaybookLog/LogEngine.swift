@@ -19,6 +19,10 @@ public protocol LogEngine: AnyObject, Sendable {
     ///   fate is unknown: the caller answers so and ends the process.
     func append(_ group: consuming BlockBuilder) throws(LogError) -> DurableBlock
 
+    /// Writes down that the last block is durable, if nothing after it says so. Called by the writer
+    /// after `LogLimits.quietSeconds` without a group. Blocks.
+    func attest() throws(LogError)
+
     /// Ends the segment and begins another whose records have `schema`. Blocks.
     func roll(to schema: LogSchema) throws(LogError)
 

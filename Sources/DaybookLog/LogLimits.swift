@@ -17,6 +17,9 @@ public enum LogLimits {
     /// A footer or a control frame other than a block.
     public static let frameByteCount = 8 << 20
 
+    /// How long the writer waits without work before it attests the last block.
+    public static let quietSeconds = 0.02
+
     static func assertNesting() {
         precondition(bodyByteCount < recordByteCount, "a body fits a record")
         precondition(recordByteCount < blockByteCount, "a record fits a block")

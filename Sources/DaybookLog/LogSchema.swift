@@ -102,7 +102,7 @@ public struct LogSchema: Sendable, Equatable {
         }
         var tables: [RowShape] = []
         for branch in branches.dropLast(2) { tables.append(try RowShape(branch)) }
-        self.json = json
+        self.json = schema.json
         self.tables = tables
     }
 

@@ -28,6 +28,28 @@ public struct SegmentHeader: Sendable, Equatable {
     /// The tree before the segment.
     public var frontier: MerkleFrontier
 
+    /// A header of these fields, with a new salt and sync marker.
+    public init(
+        ledger: LedgerID, segment: UInt64, basePosition: Position, firstBlock: UInt64,
+        epoch: UInt64, lastReceivedAt: Microseconds, createdAt: Microseconds,
+        frontier: MerkleFrontier
+    ) {
+        self.ledger = ledger
+        self.segment = segment
+        self.basePosition = basePosition
+        self.firstBlock = firstBlock
+        self.epoch = epoch
+        self.lastReceivedAt = lastReceivedAt
+        self.createdAt = createdAt
+        self.frontier = frontier
+        var generator = SystemRandomNumberGenerator()
+        salt = (0..<SegmentHeader.saltByteCount).map { _ in generator.next() }
+        sync = (0..<16).map { _ in generator.next() }
+        schemaDigest = Digest(of: UnsafeRawBufferPointer(start: nil, count: 0))
+        schemaByteCount = 0
+        schemaStoredByteCount = 0
+    }
+
     /// The tree head that ends the segment before.
     public var head: TreeHead {
         TreeHead(
@@ -95,11 +117,15 @@ public struct SegmentHeader: Sendable, Equatable {
             schemaByteCount <= UInt32(LogLimits.schemaByteCount),
             schemaStoredByteCount <= UInt32(LogLimits.schemaByteCount + 4096)
         else { throw .inconsistent }
-        let header = SegmentHeader(
+        var header = SegmentHeader(
             ledger: ledger, segment: segment, basePosition: basePosition, firstBlock: firstBlock,
-            epoch: epoch, salt: salt, sync: sync, lastReceivedAt: lastReceivedAt,
-            createdAt: createdAt, schemaDigest: schemaDigest, schemaByteCount: schemaByteCount,
-            schemaStoredByteCount: schemaStoredByteCount, frontier: frontier)
+            epoch: epoch, lastReceivedAt: lastReceivedAt, createdAt: createdAt,
+            frontier: frontier)
+        header.salt = salt
+        header.sync = sync
+        header.schemaDigest = schemaDigest
+        header.schemaByteCount = schemaByteCount
+        header.schemaStoredByteCount = schemaStoredByteCount
         return (header, count)
     }
 }

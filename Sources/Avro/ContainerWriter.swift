@@ -1,0 +1,97 @@
+/// Writes an object container file to an output that the caller provides.
+///
+/// Values are gathered into a block until it has `blockByteCount` bytes; then the block goes out in
+/// one call. `finish()` must be called at the end: what is still gathered goes out there.
+///
+/// Source: Apache Avro 1.11 specification, "Object Container Files".
+public struct ContainerWriter<Failure: Error>: ~Copyable {
+    /// Takes the file's next bytes; they are valid only during the call.
+    public typealias Output = (UnsafeRawBufferPointer) throws(Failure) -> Void
+
+    /// The header that was written.
+    public let header: ContainerHeader
+    private let output: Output
+    private let blockByteCount: Int
+    private let encoder: AvroEncoder
+    private var content: ByteSink
+    private var valueCount = 0
+    /// A block as it goes out: front, data, sync marker.
+    private var block = ByteSink()
+    private var deflater: Deflater?
+    private var compressed = ByteSink()
+
+    /// Writes the header at once, in one call of `output`.
+    ///
+    /// `blockByteCount` is how many bytes before compression make a block full;
+    /// `compressionLevel` goes from 1 (fast) to 9 (small).
+    public init(
+        header: ContainerHeader, blockByteCount: Int = 64 * 1024, compressionLevel: Int = 6,
+        output: @escaping Output
+    ) throws(Failure) {
+        precondition(blockByteCount > 0, "a block holds something")
+        self.header = header
+        self.output = output
+        self.blockByteCount = blockByteCount
+        encoder = AvroEncoder(header.schema)
+        content = ByteSink(capacity: blockByteCount + blockByteCount / 4)
+        switch header.codec {
+        case .null: deflater = nil
+        case .deflate: deflater = Deflater(level: Int32(compressionLevel))
+        }
+        header.encode(into: &block)
+        try output(block.unsafeBytes)
+    }
+
+    /// Adds one value that is encoded already.
+    public mutating func append(encoded value: UnsafeRawBufferPointer) throws(Failure) {
+        content.append(raw: value)
+        try countValue()
+    }
+
+    /// Adds the one value that `encode` writes: the way without a copy.
+    public mutating func append(
+        _ encode: (inout ByteSink) throws(Failure) -> Void
+    ) throws(Failure) {
+        let start = content.count
+        do throws(Failure) {
+            try encode(&content)
+        } catch {
+            content.truncate(to: start)
+            throw error
+        }
+        try countValue()
+    }
+
+    /// Adds one value. Throws `AvroEncodingError`, or what the output throws.
+    public mutating func append(_ value: AvroValue) throws {
+        try encoder.encode(value, into: &content)
+        try countValue()
+    }
+
+    private mutating func countValue() throws(Failure) {
+        valueCount += 1
+        if content.count >= blockByteCount { try flush() }
+    }
+
+    /// Ends the block, so that all values so far have gone out.
+    public mutating func flush() throws(Failure) {
+        guard valueCount > 0 else { return }
+        block.removeAll()
+        block.append(long: Int64(valueCount))
+        if deflater != nil {
+            deflater?.compress(content.unsafeBytes, into: &compressed)
+            block.append(bytes: compressed.unsafeBytes)
+        } else {
+            block.append(bytes: content.unsafeBytes)
+        }
+        header.syncMarker.encode(into: &block)
+        content.removeAll()
+        valueCount = 0
+        try output(block.unsafeBytes)
+    }
+
+    /// Ends the file.
+    public consuming func finish() throws(Failure) {
+        try flush()
+    }
+}

@@ -1,0 +1,197 @@
+import DaybookLog
+import Glibc
+
+/// What opening hands to the log.
+struct OpenedLog {
+    var segments: [ReadableSegment]
+    let active: SegmentFile
+    let file: any DiskFile
+    var offset: UInt64
+    var state: ChainState
+    var isAttested: Bool
+    var contents: SegmentContents
+    /// Higher than any before.
+    var epoch: UInt64
+    var report: RecoveryReport
+}
+
+/// Opens a folder of segments: finds the end, judges it by the recovery table, and makes durable
+/// what is about to be served. Nothing is changed before the table has decided.
+struct LogOpening {
+    let disk: any LogDisk
+    let options: SegmentLogOptions
+    private var report = RecoveryReport()
+
+    init(disk: any LogDisk, options: SegmentLogOptions) {
+        self.disk = disk
+        self.options = options
+    }
+
+    mutating func run() throws(LogError) -> OpenedLog {
+        do {
+            let names = try disk.names()
+            let segments = try SegmentChain.files(names: names, disk: disk)
+            guard let last = segments.last else { return try create(names: names) }
+            var chain = SegmentChain(disk: disk)
+            let sealed = try chain.readable(Array(segments.dropLast()), before: last.header)
+            report.damage = chain.damage
+            return try openLast(last, sealed: sealed)
+        } catch let error as DiskError {
+            throw LogError(error)
+        } catch let error as LogError {
+            throw error
+        } catch {
+            preconditionFailure("opening throws disk and log errors only: \(error)")
+        }
+    }
+
+    /// A new ledger: one segment without blocks.
+    private func create(names: [String]) throws -> OpenedLog {
+        if names.contains(HeadFile.name), let head = try HeadFile.read(disk: disk)?.head,
+            head.position > 0
+        {
+            throw LogError.corrupt(
+                Corruption(
+                    file: SegmentFile.name(basePosition: 0), offset: 0, position: 0,
+                    what: "no segment is there, and the head file knows \(head.position) events"))
+        }
+        let header = SegmentHeader(
+            ledger: .random(), segment: 0, basePosition: 0, firstBlock: 0, epoch: 1,
+            lastReceivedAt: 0, createdAt: options.clock(), frontier: MerkleFrontier())
+        let (segment, file) = try SegmentFile.create(header, schema: options.schema, on: disk)
+        let readable = ReadableSegment(
+            file: segment, contents: SegmentContents(), endPosition: 0,
+            endOffset: segment.blocksOffset)
+        return OpenedLog(
+            segments: [readable], active: segment, file: file, offset: segment.blocksOffset,
+            state: ChainState(segment.header), isAttested: true, contents: SegmentContents(),
+            epoch: 1, report: report)
+    }
+
+    private mutating func openLast(
+        _ last: SegmentFile, sealed: [ReadableSegment]
+    ) throws -> OpenedLog {
+        let file = try disk.open(last.name, .readWrite)
+        let tail = try SegmentTail(last, file: file)
+        let byteCount = try file.byteCount()
+        let hasRest = byteCount > tail.scanner.offset
+        var evidence = options.evidence
+        if hasRest { evidence += try tail.evidenceInRest(file: file, byteCount: byteCount) }
+        let answer = try gather(&evidence, hasRest: hasRest)
+        let findings = tail.judge(evidence, hasInvalidRest: hasRest)
+        let decided = RecoveryTable.decide(findings)
+        switch decided.decision {
+        case .open: break
+        case .cutTornTail:
+            try cut(last, file: file, from: tail.scanner.offset, to: byteCount, asked: answer)
+        case .haltCorrupt, .haltForked:
+            throw LogError.corrupt(
+                Corruption(
+                    file: last.name, offset: tail.scanner.offset,
+                    position: tail.scanner.state.position,
+                    what: "\(tail.faultText ?? "the log ends here"), but \(decided.label)"))
+        }
+        try rewrite(file, from: tail.scanner.attestedOffset, to: tail.scanner.offset)
+        return try finish(tail, file: file, sealed: sealed)
+    }
+
+    /// Adds the head file's and Postgres's evidence; whether Postgres answered.
+    private func gather(_ evidence: inout [Evidence], hasRest: Bool) throws -> Bool {
+        if let record = try HeadFile.read(disk: disk) {
+            evidence.append(
+                Evidence(
+                    source: .headFile, position: record.head.position, root: record.head.root))
+            if let kept = record.checkpoint {
+                evidence.append(
+                    Evidence(source: .keptCheckpoint, position: kept.position, root: kept.root))
+            }
+        }
+        guard hasRest, let asked = options.askCheckpoint?() else { return false }
+        evidence.append(
+            Evidence(source: .checkpoint, position: asked.position, root: asked.root))
+        return true
+    }
+
+    /// Copies a torn tail aside, and only then cuts it off.
+    private mutating func cut(
+        _ segment: SegmentFile, file: any DiskFile, from offset: UInt64, to end: UInt64,
+        asked: Bool
+    ) throws {
+        let name = "\(segment.name).torn-\(offset)"
+        let copy = try disk.open(name, .readWriteOrCreate)
+        try copy.truncate(to: 0)
+        try FileCopy.run(from: file, range: offset..<end, to: copy, at: 0)
+        try copy.sync()
+        try disk.syncFolder()
+        try file.truncate(to: offset)
+        try file.sync()
+        report.cut = RecoveryReport.Cut(
+            segment: segment.name, offset: offset, byteCount: end - offset, keptAs: name,
+            askedPostgres: asked)
+    }
+
+    /// Writes again what may only be in the page cache, unchanged, and syncs it.
+    private mutating func rewrite(
+        _ file: any DiskFile, from offset: UInt64, to end: UInt64
+    ) throws {
+        try FileCopy.run(from: file, range: offset..<end, to: file, at: offset)
+        try file.sync()
+        try disk.syncFolder()
+        report.rewrittenByteCount = end - offset
+    }
+
+    private func finish(
+        _ tail: SegmentTail, file: any DiskFile, sealed: [ReadableSegment]
+    ) throws -> OpenedLog {
+        let scanner = tail.scanner
+        let readable = ReadableSegment(
+            file: scanner.segment, contents: tail.contents,
+            endPosition: scanner.state.position, endOffset: scanner.offset)
+        let epoch = scanner.state.epoch + 1
+        var opened = OpenedLog(
+            segments: sealed + [readable], active: scanner.segment, file: file,
+            offset: scanner.offset, state: scanner.state,
+            isAttested: scanner.attestedPosition == scanner.state.position,
+            contents: tail.contents, epoch: epoch, report: report)
+        if scanner.footer == nil { return opened }
+        // Sealed, and the process ended before the next segment was there.
+        let state = scanner.state
+        let header = SegmentHeader(
+            ledger: state.ledger, segment: state.segment + 1, basePosition: state.position,
+            firstBlock: state.nextBlock, epoch: epoch, lastReceivedAt: state.lastReceivedAt,
+            createdAt: options.clock(), frontier: state.frontier)
+        let (segment, next) = try SegmentFile.create(
+            header, schema: scanner.segment.schema, on: disk)
+        opened.segments.append(
+            ReadableSegment(
+                file: segment, contents: SegmentContents(), endPosition: state.position,
+                endOffset: segment.blocksOffset))
+        return OpenedLog(
+            segments: opened.segments, active: segment, file: next,
+            offset: segment.blocksOffset, state: ChainState(segment.header), isAttested: true,
+            contents: SegmentContents(), epoch: epoch, report: report)
+    }
+}
+
+/// Copies a range of bytes between files, in pieces.
+enum FileCopy {
+    static func run(
+        from source: any DiskFile, range: Range<UInt64>, to target: any DiskFile, at start: UInt64
+    ) throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+        defer { buffer.deallocate() }
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let wanted = min(buffer.count, Int(range.upperBound - offset))
+            let count = try source.read(
+                UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), at: offset)
+            guard count == wanted else {
+                throw DiskError(call: "pread", file: "a segment", code: EIO)
+            }
+            try target.writeAll(
+                UnsafeRawBufferPointer(rebasing: buffer[..<count]),
+                at: start + (offset - range.lowerBound))
+            offset += UInt64(count)
+        }
+    }
+}

@@ -1,0 +1,176 @@
+import Avro
+import DaybookLog
+
+/// A segment as readers see it.
+struct ReadableSegment: Sendable {
+    let file: SegmentFile
+    var contents: SegmentContents
+    var endPosition: Position
+    /// The end of what is durable.
+    var endOffset: UInt64
+}
+
+/// All segments up to the durable end: what reading needs, and nothing of the writer.
+struct LogView: Sendable {
+    let disk: any LogDisk
+    var segments: [ReadableSegment]
+    var head: TreeHead
+    var lastReceivedAt: Microseconds
+
+    /// Durable blocks in order, the first of which holds `position`.
+    func blocks(from position: Position, byteLimit: Int) throws(LogError) -> [DurableBlock] {
+        guard position >= 0, position <= head.position else { throw .outOfRange(position) }
+        if position == head.position { return [] }
+        guard let place = segments.lastIndex(where: { $0.file.header.basePosition <= position })
+        else { throw .outOfRange(position) }
+        let reader = try SegmentReader(segments[place], disk: disk)
+        return try reader.blocks(from: position, byteLimit: byteLimit)
+    }
+
+    /// The position after all batches with `received_at` ≤ `time`.
+    func position(asOf time: Microseconds) throws(LogError) -> Position {
+        if time >= lastReceivedAt { return head.position }
+        let place = segments.lastIndex { segment in
+            segment.contents.blockCount > 0 && segment.contents.firstReceivedAt <= time
+        }
+        guard let place else { return 0 }
+        let segment = segments[place]
+        var position =
+            segment.contents.index.last { $0.receivedAt <= time }?.position
+            ?? segment.file.header.basePosition
+        while position < segment.endPosition {
+            for block in try blocks(from: position, byteLimit: 1) {
+                if block.firstReceivedAt > time { return block.firstPosition }
+                if block.lastReceivedAt > time { return try end(asOf: time, in: block) }
+                position = block.endPosition
+            }
+        }
+        return position
+    }
+
+    private func end(asOf time: Microseconds, in block: DurableBlock) throws(LogError) -> Position {
+        var position = block.firstPosition
+        do {
+            try block.forEachBatch { reader in
+                if reader.facts.receivedAt <= time {
+                    position = reader.facts.position + Position(reader.rowCount)
+                }
+            }
+        } catch {
+            throw .corrupt(
+                Corruption(
+                    file: "", offset: 0, position: block.firstPosition,
+                    what: "a block's records do not follow the schema"))
+        }
+        return position
+    }
+}
+
+/// Reads blocks of one segment, from a position on.
+struct SegmentReader {
+    private let segment: ReadableSegment
+    private let window: FileWindow
+
+    init(_ segment: ReadableSegment, disk: any LogDisk) throws(LogError) {
+        self.segment = segment
+        do {
+            window = FileWindow(try disk.open(segment.file.name, .read))
+        } catch {
+            throw LogError(error)
+        }
+    }
+
+    func blocks(from position: Position, byteLimit: Int) throws(LogError) -> [DurableBlock] {
+        precondition(position < segment.endPosition, "the segment holds the position")
+        var offset =
+            segment.contents.index.last { $0.position <= position }?.offset
+            ?? segment.file.blocksOffset
+        var expected = segment.contents.index.last { $0.position <= position }?.position
+        var blocks: [DurableBlock] = []
+        var byteCount = 0
+        while offset < segment.endOffset, byteCount < byteLimit {
+            do {
+                let magic = try window.bytes(at: offset, count: 4)
+                guard magic.count == 4 else { throw SegmentFault.frame(.truncated) }
+                switch UInt32(littleEndian: magic.loadUnaligned(as: UInt32.self)) {
+                case FrameMagic.attestation: offset += UInt64(Attestation.frameByteCount)
+                case FrameMagic.footer: return blocks
+                default:
+                    let (header, block) = try block(at: offset, from: position)
+                    guard expected == nil || header.firstPosition == expected else {
+                        throw SegmentFault.frame(.inconsistent)
+                    }
+                    expected = header.endPosition
+                    offset += UInt64(BlockHeader.frameByteCount) + UInt64(header.storedByteCount)
+                    guard let block else { continue }
+                    blocks.append(block)
+                    byteCount += block.content.count
+                }
+            } catch {
+                if !blocks.isEmpty { return blocks }
+                throw failure(error, offset: offset, position: expected ?? position)
+            }
+        }
+        if let first = blocks.first {
+            precondition(
+                first.firstPosition <= position && position < first.endPosition,
+                "the first block holds the position")
+        }
+        return blocks
+    }
+
+    /// The header at `offset`, and the block itself unless it ends before `position`.
+    private func block(
+        at offset: UInt64, from position: Position
+    ) throws(SegmentFault) -> (BlockHeader, DurableBlock?) {
+        let front = try window.bytes(at: offset, count: BlockHeader.frameByteCount)
+        let header = try SegmentFault.checked { () throws(FrameFault) in
+            try BlockHeader(reading: front, salt: segment.file.header.salt)
+        }
+        guard header.ledger == segment.file.header.ledger,
+            header.segment == segment.file.header.segment, header.offset == offset
+        else { throw .frame(.misplaced) }
+        if header.endPosition <= position { return (header, nil) }
+        let stored = try window.bytes(
+            at: offset + UInt64(BlockHeader.frameByteCount), count: Int(header.storedByteCount))
+        let block = try SegmentFault.checked { () throws(FrameFault) in
+            try BlockBody.decode(stored, header: header, of: segment.file)
+        }
+        return (header, block)
+    }
+
+    private func failure(
+        _ fault: any Error, offset: UInt64, position: Position
+    ) -> LogError {
+        if case .disk(let error)? = fault as? SegmentFault { return LogError(error) }
+        return .corrupt(
+            Corruption(
+                file: segment.file.name, offset: offset, position: position,
+                what: FaultText.of(fault)))
+    }
+}
+
+/// Faults in words.
+enum FaultText {
+    static func of(_ fault: any Error) -> String {
+        switch fault {
+        case SegmentFault.disk(let error): "\(error.call) of \(error.file) failed"
+        case SegmentFault.frame(let frame): of(frame)
+        case let frame as FrameFault: of(frame)
+        default: "\(fault)"
+        }
+    }
+
+    private static func of(_ fault: FrameFault) -> String {
+        switch fault {
+        case .truncated: "the file ends inside a frame"
+        case .notAFrame: "these bytes are no frame of a segment"
+        case .unsupportedVersion(let version): "format version \(version) is not known"
+        case .badHeaderChecksum: "a frame's checksum does not hold"
+        case .badBodyChecksum: "a block's checksum does not hold"
+        case .misplaced: "a frame of another ledger, segment or place"
+        case .inconsistent: "a frame contradicts what comes before it"
+        case .badContent: "a block does not decode to what its header says"
+        }
+    }
+}

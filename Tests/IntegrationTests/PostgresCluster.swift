@@ -1,0 +1,60 @@
+import Foundation
+import TestSupport
+
+/// A Postgres of the test's own, to be away when the server looks for it.
+final class PostgresCluster {
+    private let folder: TemporaryFolder
+
+    /// Makes the cluster and leaves it down.
+    init() throws {
+        folder = try TemporaryFolder()
+        if getuid() == 0 {
+            try succeed("chown", ["postgres", folder.path])
+        }
+        let options = ["-D", folder.path("data"), "-U", "postgres", "-A", "trust", "--no-sync"]
+        try runAsOwner("initdb", options + ["-E", "UTF8", "--no-locale"])
+    }
+
+    deinit {
+        try? runAsOwner("pg_ctl", ["-D", folder.path("data"), "-m", "immediate", "stop"])
+    }
+
+    /// The connection URL, whether it is up or not.
+    var url: String {
+        let socket = folder.path.replacingOccurrences(of: "/", with: "%2F")
+        return "postgresql://postgres@\(socket)/postgres"
+    }
+
+    func start() throws {
+        let options = "-k \(folder.path) -c listen_addresses="
+        try runAsOwner(
+            "pg_ctl", ["-D", folder.path("data"), "-w", "-l", folder.path("log"), "-o", options, "start"])
+    }
+
+    /// kill -9 of the postmaster: its children end, its shared memory is left behind.
+    func kill() throws {
+        let text = try String(contentsOfFile: folder.path("data/postmaster.pid"), encoding: .utf8)
+        if let pid = text.split(separator: "\n").first.flatMap({ pid_t($0) }) {
+            Foundation.kill(pid, SIGKILL)
+        }
+        // The socket's lock file would otherwise name a process that may still be dying.
+        usleep(500_000)
+    }
+
+    /// Postgres refuses to run as root.
+    private func runAsOwner(_ tool: String, _ arguments: [String]) throws {
+        let path = try requireTool(tool)
+        if getuid() == 0 {
+            try succeed("runuser", ["-u", "postgres", "--", path] + arguments)
+        } else {
+            try succeed(path, arguments)
+        }
+    }
+
+    private func succeed(_ tool: String, _ arguments: [String]) throws {
+        let result = try runTool(tool, arguments, folder: folder.path)
+        guard result.status == 0 else {
+            throw DaybookFailure(description: "\(tool): \(result.text)\(result.errorText)")
+        }
+    }
+}
