@@ -1,4 +1,5 @@
 import Avro
+import Foundation
 
 /// Writes JSON text front to back into bytes: no tree, no intermediate strings.
 ///
@@ -84,6 +85,11 @@ public struct JSONWriter: ~Copyable {
 
     /// `true` or `false`.
     public mutating func boolean(_ value: Bool) { raw(value ? "true" : "false") }
+
+    /// Bytes as a string in base 64.
+    public mutating func base64(_ bytes: UnsafeRawBufferPointer) {
+        string(Data(bytes).base64EncodedString())
+    }
 
     /// `null`.
     public mutating func null() { raw("null") }

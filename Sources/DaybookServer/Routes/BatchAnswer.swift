@@ -1,8 +1,6 @@
-import DaybookCatalog
 import DaybookIntake
 import DaybookLedger
 import DaybookLog
-import Foundation
 import Hummingbird
 
 /// What a client is told about a batch. Made from the receipt alone, so a replay has the same bytes.
@@ -34,9 +32,7 @@ struct BatchAnswer {
         json.openObject()
         writeMembers(to: &json)
         json.key("received_at")
-        json.value(quoted: true) {
-            ScalarText.append(microseconds: receipt.receivedAt, to: &$0)
-        }
+        json.time(receipt.receivedAt)
         json.field("format", receipt.format)
         json.field("leaf", receipt.leaf.description)
         json.closeObject()
@@ -101,7 +97,8 @@ extension JSONWriter {
                 key(name)
                 string(utf8: bytes)
             } else {
-                field(name + "_base64", Data(bytes).base64EncodedString())
+                key(name + "_base64")
+                base64(bytes)
             }
         }
         if let length = rejection.rawLength { field(name + "_length", length) }
