@@ -81,7 +81,7 @@ public struct LedgerServer: Sendable {
         addRoutes(to: routes, limits: .local)
         let local = router.group("local/v1").add(middleware: LocalMiddleware())
         local.get("status", use: statusRoutes.localStatus)
-        local.post("import", use: ImportRoute(importer: parts.importer).respond)
+        local.post("import", use: importRoute.respond)
         return Application(
             router: router,
             configuration: ApplicationConfiguration(
@@ -96,6 +96,10 @@ public struct LedgerServer: Sendable {
                 ledger: parts.ledger.status, log: parts.log, projections: parts.projections,
                 showsPostgres: showsPostgres)
         }
+    }
+
+    private var importRoute: ImportRoute {
+        ImportRoute(importer: parts.importer, tables: Set(parts.catalog.tables.map(\.name)))
     }
 
     private func addHealth(to router: Router<ServerContext>) {
