@@ -1,3 +1,5 @@
+import Crypto
+
 /// All that the dictionary says: the tables, the aggregates and the version that names them.
 ///
 /// A catalog is a value, made whole from its files (`CatalogLoader`) or from the text that a
@@ -9,7 +11,9 @@ public struct Catalog: Sendable {
     public let aggregates: [Aggregate]
     /// Every uniqueness rule of every table, in table order; `KeyConstraint.index` is the place.
     public let constraints: [KeyConstraint]
-    /// Names these rules: lower-case hex of a SHA-256 over the canonical form of all definitions.
+    /// Names these definitions: lower-case hex of the SHA-256 of `text`, as `sha256sum` prints it.
+    /// Comments, spacing and the order of keys in the files do not change it; docs do, because the
+    /// text and every schema in the log carry them.
     public let version: String
     /// The canonical text, one YAML document a definition, from which the catalog can be read again.
     public let text: String
@@ -17,6 +21,22 @@ public struct Catalog: Sendable {
     /// The table of that name, if there is one.
     public func table(named name: String) -> Table? {
         tables.first { $0.name == name }
+    }
+
+    /// The aggregate of that name, if there is one.
+    public func aggregate(named name: String) -> Aggregate? {
+        aggregates.first { $0.name == name }
+    }
+
+    init(tables: [Table], aggregates: [Aggregate], constraints: [KeyConstraint]) {
+        self.tables = tables
+        self.aggregates = aggregates
+        self.constraints = constraints
+        var writer = CanonicalWriter()
+        for table in tables { writer.write(table, constraints) }
+        for aggregate in aggregates { writer.write(aggregate, of: tables) }
+        text = writer.text
+        version = SHA256.hash(data: Array(text.utf8)).hexText
     }
 }
 
@@ -36,19 +56,24 @@ public struct Table: Sendable {
     /// The uniqueness and reference rules of this table as the ledger applies them, in order:
     /// the key first (if any), then `unique`, then the references.
     public let slots: [SlotPlan]
+
+    /// Postgres allows 1,600, fewer if they are wide.
+    static let columnCountMax = 1_000
+    /// What Postgres allows for an index.
+    static let keyColumnCountMax = 32
 }
 
 /// What becomes of a field that no column has.
-public enum UnknownFields: String, Sendable { case reject, ignore }
+public enum UnknownFields: String, Sendable, CaseIterable { case reject, ignore }
 
 /// One column.
 public struct Column: Sendable {
     public let name: String
     public let doc: String
     public let type: ColumnType
-    /// Whether a row may leave it out (or give null, or an empty CSV field).
+    /// Whether it may be null: a row may leave it out, or give null or an empty CSV field.
     public let isOptional: Bool
-    /// What stands in for a missing value.
+    /// What stands in for a missing value, so that a row may leave it out even if not optional.
     public let defaultValue: ScalarValue?
     /// In Unicode scalars, as Postgres counts.
     public let maxLength: Int?
@@ -103,7 +128,7 @@ public struct Check: Sendable {
 }
 
 /// The comparisons of `check` and `where`.
-public enum Comparison: String, Sendable {
+public enum Comparison: String, Sendable, CaseIterable {
     case less = "<"
     case lessOrEqual = "<="
     case equal = "="

@@ -1,0 +1,70 @@
+/// SipHash-2-4 with a result of 128 bits.
+///
+/// Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), and the 128-bit
+/// variant of its reference implementation.
+struct SipHash {
+    private var v0, v1, v2, v3: UInt64
+
+    /// The hash of `bytes` under a key of two little-endian words.
+    static func hash(
+        _ bytes: UnsafeRawBufferPointer, key: FingerprintKey
+    ) -> (low: UInt64, high: UInt64) {
+        var state = SipHash(key)
+        let count = bytes.count
+        var place = 0
+        while place &+ 8 <= count {
+            state.absorb(
+                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)))
+            place &+= 8
+        }
+        var last = UInt64(truncatingIfNeeded: count) << 56
+        var shift: UInt64 = 0
+        while place < count {
+            last |= UInt64(bytes[place]) << shift
+            shift &+= 8
+            place &+= 1
+        }
+        state.absorb(last)
+        return state.finish()
+    }
+
+    private init(_ key: FingerprintKey) {
+        v0 = key.low ^ 0x736f_6d65_7073_6575
+        v1 = key.high ^ 0x646f_7261_6e64_6f6d ^ 0xee
+        v2 = key.low ^ 0x6c79_6765_6e65_7261
+        v3 = key.high ^ 0x7465_6462_7974_6573
+    }
+
+    @inline(__always) private mutating func absorb(_ word: UInt64) {
+        v3 ^= word
+        round()
+        round()
+        v0 ^= word
+    }
+
+    private mutating func finish() -> (low: UInt64, high: UInt64) {
+        v2 ^= 0xee
+        for _ in 0..<4 { round() }
+        let low = v0 ^ v1 ^ v2 ^ v3
+        v1 ^= 0xdd
+        for _ in 0..<4 { round() }
+        return (low, v0 ^ v1 ^ v2 ^ v3)
+    }
+
+    @inline(__always) private mutating func round() {
+        v0 = v0 &+ v1
+        v1 = rotate(v1, 13) ^ v0
+        v0 = rotate(v0, 32)
+        v2 = v2 &+ v3
+        v3 = rotate(v3, 16) ^ v2
+        v0 = v0 &+ v3
+        v3 = rotate(v3, 21) ^ v0
+        v2 = v2 &+ v1
+        v1 = rotate(v1, 17) ^ v2
+        v2 = rotate(v2, 32)
+    }
+
+    @inline(__always) private func rotate(_ word: UInt64, _ count: UInt64) -> UInt64 {
+        word << count | word >> (64 &- count)
+    }
+}
