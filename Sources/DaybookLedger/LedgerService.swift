@@ -1,0 +1,55 @@
+import DaybookLog
+
+/// The ledger as its callers see it: the server and the importer take any of these, so that they
+/// can be tested without a log.
+public protocol LedgerService: AnyObject, Sendable {
+    /// Puts a batch into the queue, in the order of the calls, and returns. `completion` is called
+    /// once, on the writer's thread or the caller's; it must be brief.
+    func submit(
+        _ submission: Submission,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
+
+    /// Writes the ledger's own events as one batch with source `system`.
+    func record(
+        _ controls: [Control], idempotencyKey: String?, requestDigest: [UInt8],
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
+
+    /// The batch that holds `position`; nil beyond the end.
+    func batch(at position: Position) throws(LedgerError) -> Receipt?
+
+    /// The batch with this id; nil if there is none, or if it is no UUIDv7.
+    func batch(id: String) throws(LedgerError) -> Receipt?
+
+    /// The batch that a principal sent with this idempotency key.
+    func batch(principal: String, idempotencyKey: String) throws(LedgerError) -> Receipt?
+
+    /// The ledger's own event, as it stands in the log, with this key.
+    func control(idempotencyKey: String) throws(LedgerError) -> Control?
+
+    var status: LedgerStatus { get }
+
+    /// Takes the wall clock for right, though it jumped; appends go on.
+    func confirmClock()
+}
+
+extension LedgerService {
+    /// Appends a batch and waits until it is on disk.
+    ///
+    /// - Throws: why the ledger did not take it; rejected rows are no error.
+    public func append(_ submission: Submission) async throws(LedgerError) -> Receipt {
+        try await withCheckedContinuation { continuation in
+            submit(submission) { continuation.resume(returning: $0) }
+        }.get()
+    }
+
+    /// Writes the ledger's own events and waits until they are on disk.
+    public func record(
+        _ controls: [Control], idempotencyKey: String? = nil, requestDigest: [UInt8] = []
+    ) async throws(LedgerError) -> Receipt {
+        try await withCheckedContinuation { continuation in
+            record(controls, idempotencyKey: idempotencyKey, requestDigest: requestDigest) {
+                continuation.resume(returning: $0)
+            }
+        }.get()
+    }
+}
