@@ -19,7 +19,7 @@ public struct ServerParts: Sendable {
     /// How far Postgres is.
     public var projections: any ProjectionStatusSource
     /// How large the log is.
-    public var log: any LogSizeSource
+    public var logSize: @Sendable () -> LogSize
     /// Imports files that come in by the local socket.
     public var importer: any ImportService
     /// Where the server's own log goes.
@@ -28,7 +28,7 @@ public struct ServerParts: Sendable {
     /// All parts.
     public init(
         ledger: any LedgerService, catalog: Catalog, fingerprintKey: FingerprintKey,
-        keys: any KeyAuthority, projections: any ProjectionStatusSource, log: any LogSizeSource,
+        keys: any KeyAuthority, projections: any ProjectionStatusSource, logSize: @escaping @Sendable () -> LogSize,
         importer: any ImportService, logger: Logger
     ) {
         self.ledger = ledger
@@ -36,7 +36,7 @@ public struct ServerParts: Sendable {
         self.fingerprintKey = fingerprintKey
         self.keys = keys
         self.projections = projections
-        self.log = log
+        self.logSize = logSize
         self.importer = importer
         self.logger = logger
     }
@@ -92,9 +92,11 @@ public struct LedgerServer: Sendable {
 
     private var statusRoutes: StatusRoutes {
         StatusRoutes { [parts] showsPostgres in
-            ServerStatus(
-                ledger: parts.ledger.status, log: parts.log, projections: parts.projections,
-                showsPostgres: showsPostgres)
+            let ledger = parts.ledger.status
+            return ServerStatus(
+                head: ledger.head, dictionary: ledger.catalogVersion, hold: ledger.hold,
+                size: parts.logSize(), projections: parts.projections.projections,
+                postgres: showsPostgres ? parts.projections.postgres : nil)
         }
     }
 

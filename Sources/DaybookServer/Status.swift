@@ -26,42 +26,51 @@ public protocol ProjectionStatusSource: Sendable {
     var postgres: String { get }
 }
 
-/// Knows how much room the log takes.
-public protocol LogSizeSource: Sendable {
+/// How much room the log takes.
+public struct LogSize: Sendable, Equatable {
     /// How many segments there are.
-    var segmentCount: Int { get }
+    public let segmentCount: Int
     /// How many bytes they have.
-    var byteCount: Int { get }
+    public let byteCount: UInt64
+
+    /// A log's size.
+    public init(segmentCount: Int, byteCount: UInt64) {
+        self.segmentCount = segmentCount
+        self.byteCount = byteCount
+    }
 }
 
 /// The whole state of a ledger, as `status` prints it.
 public struct ServerStatus: Sendable {
-    /// The ledger's own state.
-    public let ledger: LedgerStatus
-    /// How many segments the log has.
-    public let segmentCount: Int
-    /// How many bytes the log takes.
-    public let byteCount: Int
+    /// The log up to the last durable group.
+    public var head: TreeHead
+    /// Version of the dictionary that judges batches.
+    public var dictionary: String
+    /// What keeps the ledger from taking batches; nil while it takes them.
+    public var hold: LedgerStatus.Hold?
+    /// How many segments the log has, and how many bytes.
+    public var size: LogSize
     /// Every table, every aggregate and `audit`.
-    public let projections: [ProjectionStatus]
+    public var projections: [ProjectionStatus]
     /// The conninfo; nil where it is not to be shown.
-    public let postgres: String?
+    public var postgres: String?
 
-    /// Takes the state of the parts together.
+    /// All of it.
     public init(
-        ledger: LedgerStatus, log: some LogSizeSource, projections: some ProjectionStatusSource,
-        showsPostgres: Bool
+        head: TreeHead, dictionary: String, hold: LedgerStatus.Hold?, size: LogSize,
+        projections: [ProjectionStatus], postgres: String?
     ) {
-        self.ledger = ledger
-        segmentCount = log.segmentCount
-        byteCount = log.byteCount
-        self.projections = projections.projections
-        postgres = showsPostgres ? projections.postgres : nil
+        self.head = head
+        self.dictionary = dictionary
+        self.hold = hold
+        self.size = size
+        self.projections = projections
+        self.postgres = postgres
     }
 
-    /// Why the ledger takes no batches; nil while it does.
-    public var hold: String? {
-        switch ledger.hold {
+    /// What keeps the ledger from taking batches, as a word; nil while it takes them.
+    public var holdName: String? {
+        switch hold {
         case nil: nil
         case .clock: "clock-held"
         case .diskFull: "disk-full"
@@ -74,21 +83,21 @@ public struct ServerStatus: Sendable {
     /// The status as one JSON object.
     public func write(to json: inout JSONWriter) {
         json.openObject()
-        json.field("durable_position", ledger.head.position)
-        json.field("segments", segmentCount)
-        json.field("bytes", byteCount)
-        json.field("state", hold ?? "ok")
-        json.field("ledger", ledger.head.ledger.description)
-        json.field("batches", ledger.head.size)
-        json.field("root", ledger.head.root.description)
-        json.field("dictionary", ledger.catalogVersion)
+        json.field("durable_position", head.position)
+        json.field("segments", size.segmentCount)
+        json.field("bytes", size.byteCount)
+        json.field("state", holdName ?? "ok")
+        json.field("ledger", head.ledger.description)
+        json.field("batches", head.size)
+        json.field("root", head.root.description)
+        json.field("dictionary", dictionary)
         json.key("projections")
         json.openObject()
         for projection in projections {
             json.key(projection.name)
             json.openObject()
             json.field("position", projection.position)
-            json.field("lag", max(0, ledger.head.position - projection.position))
+            json.field("lag", max(0, head.position - projection.position))
             json.field("state", projection.state)
             json.closeObject()
         }

@@ -83,7 +83,7 @@ private struct HireWriter {
         // Every hire takes the same count of random numbers, dirty or not.
         let (people, time, place) = (generator.next(), generator.next(), generator.next())
         let fault = fault(generator.next())
-        ScalarText.append(integer: id, to: &sink)
+        sink.append(digits: id)
         if fault != .missingName {
             sink.append(byte: UInt8(ascii: ","))
             sink.append(raw: firstNames[pick(people & 0xFFFF_FFFF, firstNames.count)])
@@ -97,11 +97,11 @@ private struct HireWriter {
         if fault != .missingDepartment {
             sink.append(byte: UInt8(ascii: ","))
             let department = pick(place & 0xFFFF_FFFF, SampleData.departments.count)
-            ScalarText.append(integer: Int64(department + 1), to: &sink)
+            sink.append(digits: Int64(department + 1))
         }
         sink.append(byte: UInt8(ascii: ","))
         if fault != .emptyJob {
-            ScalarText.append(integer: Int64(pick(place >> 32, jobCount) + 1), to: &sink)
+            sink.append(digits: Int64(pick(place >> 32, jobCount) + 1))
         }
         sink.append(byte: UInt8(ascii: "\n"))
     }
@@ -139,6 +139,23 @@ private struct HireWriter {
     /// than one in ten thousand).
     private func pick(_ bits: UInt64, _ count: Int) -> Int {
         Int((bits &* UInt64(count)) >> 32)
+    }
+}
+
+extension ByteSink {
+    /// A number's decimal digits.
+    fileprivate mutating func append(digits value: Int64) {
+        append(capacity: 20) { room in
+            var rest = value
+            var place = 20
+            repeat {
+                place -= 1
+                room[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0
+            for index in place..<20 { room[index - place] = room[index] }
+            return 20 - place
+        }
     }
 }
 

@@ -28,7 +28,7 @@ struct StatusRoutes: Sendable {
 
     /// Ready means that it can append, with Postgres or without.
     func ready(_ request: Request, context: ServerContext) throws -> Response {
-        if let hold = status(false).hold {
+        if let hold = status(false).holdName {
             throw Problem(
                 .serviceUnavailable, hold, title: "Appends have stopped",
                 detail: "reads go on; `daybook status` and the server's log say more")
