@@ -94,8 +94,8 @@ let package = Package(
         .executableTarget(
             name: "daybook-bench",
             dependencies: [
-                "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
-                "DaybookSegments",
+                "Avro", "CSimdjson", "DaybookCatalog", "DaybookIntake", "DaybookLedger",
+                "DaybookLog", "DaybookSegments",
             ],
             swiftSettings: strict),
 

@@ -8,7 +8,7 @@ import DaybookCatalog
 /// itself; what needs the other rows (`duplicate_key`, `unknown_reference`) is the ledger's part.
 public struct Judge: Sendable {
     let plan: TablePlan
-    let limits: IntakeLimits
+    var limits: IntakeLimits
     let probe: RowProbe?
 
     /// The table whose rows are judged.

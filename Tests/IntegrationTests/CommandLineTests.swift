@@ -62,7 +62,9 @@ extension Integration {
                 let file = daybook.folder.path("jobs.csv")
                 let refused = try daybook.run(["import", "jobs", file, "--max-rejects", "1"])
                 #expect(refused.status == 1, "\(refused.errorText)")
-                let taken = try daybook.run(["import", "jobs", file, "--max-rejects", "50%", "--json"])
+                let taken = try daybook.run([
+                    "import", "jobs", file, "--max-rejects", "50%", "--json",
+                ])
                 #expect(taken.status == 0, "\(taken.errorText)")
             }
         }
@@ -76,7 +78,9 @@ extension Integration {
                     let options = ["--rows", "500", "--seed", "\(seed)", "--dirt", "0.1"]
                     let result = try daybook.run(["sample-data", path] + options)
                     #expect(result.status == 0, "\(result.errorText)")
-                    return try names.map { try Data(contentsOf: URL(fileURLWithPath: "\(path)/\($0).csv")) }
+                    return try names.map {
+                        try Data(contentsOf: URL(fileURLWithPath: "\(path)/\($0).csv"))
+                    }
                 }
                 let first = try make("a", 7)
                 #expect(try make("b", 7) == first)
@@ -99,7 +103,8 @@ extension Integration {
                 let created = try daybook.json(
                     ["keys", "create", "dev", "--scope", "append,read"], as: Created.self)
                 let client = HTTPClient(port: daybook.client.port, key: created.key)
-                #expect(try await client.append(#"{"id":1,"job":"Cooper"}"#, to: "jobs").status == 200)
+                #expect(
+                    try await client.append(#"{"id":1,"job":"Cooper"}"#, to: "jobs").status == 200)
                 let list = try daybook.run(["keys", "list", "--json"])
                 #expect(list.text.contains("dev") && !list.text.contains(created.key))
                 #expect(try daybook.run(["keys", "revoke", "dev"]).status == 0)
@@ -110,10 +115,12 @@ extension Integration {
         @Test("A catalog folder made by init can be served")
         func initialise() async throws {
             let folder = try TemporaryFolder()
-            let made = try runTool(daybookBinary, ["init", folder.path("mine")], folder: packageRoot)
+            let made = try runTool(
+                daybookBinary, ["init", folder.path("mine")], folder: packageRoot)
             #expect(made.status == 0, "\(made.errorText)")
             try await withDaybook(catalog: folder.path("mine")) { daybook in
-                let answer = try await daybook.client.append(#"{"id":1,"job":"Cooper"}"#, to: "jobs")
+                let answer = try await daybook.client.append(
+                    #"{"id":1,"job":"Cooper"}"#, to: "jobs")
                 #expect(answer.status == 200)
             }
         }

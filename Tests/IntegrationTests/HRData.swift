@@ -108,7 +108,8 @@ struct HRData {
             }
             hires += fields.joined(separator: ",") + "\n"
         }
-        try folder.write((1...12).map { "\($0),Department \($0)\n" }.joined(), to: "hr/departments.csv")
+        try folder.write(
+            (1...12).map { "\($0),Department \($0)\n" }.joined(), to: "hr/departments.csv")
         try folder.write((1...183).map { "\($0),Job \($0)\n" }.joined(), to: "hr/jobs.csv")
         try folder.write(hires, to: "hr/hired_employees.csv")
     }

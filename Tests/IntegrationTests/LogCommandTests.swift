@@ -66,7 +66,9 @@ extension Integration {
                 #expect(lines.first?.contains("Lamplighter") == true)
                 let rejected = try daybook.run(["log", "cat", "--from", "\(from)", "--rejected"])
                 #expect(rejected.text.split(separator: "\n").count == 3)
-                let none = try daybook.run(["log", "cat", "--from", "\(from)", "--table", "departments"])
+                let none = try daybook.run([
+                    "log", "cat", "--from", "\(from)", "--table", "departments",
+                ])
                 #expect(none.status == 0 && none.output.isEmpty)
                 let info = try daybook.run(["log", "info"])
                 #expect(info.status == 0 && info.text.contains("\(from + 4)"))

@@ -18,7 +18,8 @@ extension Integration {
 
                 // Another dictionary is another schema, and that starts another segment.
                 try daybook.stop()
-                daybook.use(catalog: try OtherTrade.catalog(beside: packageRoot, in: daybook.folder))
+                daybook.use(
+                    catalog: try OtherTrade.catalog(beside: packageRoot, in: daybook.folder))
                 try await daybook.start()
                 for round in 5..<8 {
                     let answer = try await daybook.client.append(
@@ -46,7 +47,8 @@ extension Integration {
             #expect(batches.map(\.idempotency_key) == rounds.map { "round \($0)" })
             for (round, batch) in zip(rounds, batches) {
                 #expect(batch.table == "jobs" && batch.source == "http")
-                #expect(batch.rows.map(\.kind) == Array(repeating: "jobs", count: 20) + ["Rejection"])
+                #expect(
+                    batch.rows.map(\.kind) == Array(repeating: "jobs", count: 20) + ["Rejection"])
                 #expect(batch.accepted.map { $0["id"] } == (0..<20).map { "\(round * 20 + $0)" })
                 #expect(batch.accepted.map { $0["job"] } == (0..<20).map { "Jöb \($0) ✓" })
                 let raw = #"{"id":-1}"#.utf8.map { String(format: "%02x", $0) }.joined()

@@ -110,7 +110,8 @@ extension Integration {
                 #expect(try keyOf("payments", daybook) == "merchant\nreference\n")
                 try daybook.stop()
                 let logged = try StockReaders.batches(of: daybook.segments).flatMap(\.accepted)
-                #expect(logged.map { $0["amount"] } == ["12.50", "9999999999.99", "0.01", "100.00"])
+                #expect(
+                    logged.map { $0["amount"] } == ["12.50", "9999999999.99", "0.01", "100.00"])
                 #expect(logged.first?["booked_on"] == "2024-02-29")
             }
         }
@@ -119,7 +120,8 @@ extension Integration {
         func readings() async throws {
             let folder = try TemporaryFolder()
             try await withDaybook(catalog: OtherTrade.catalog(in: folder)) { daybook in
-                let reading = #"{"sensor":"t1","at":"2024-01-01T01:00:00.123456+02:00","value":-1.5e-3}"#
+                let reading =
+                    #"{"sensor":"t1","at":"2024-01-01T01:00:00.123456+02:00","value":-1.5e-3}"#
                 let rated = #"{"sensor":"t1","at":"2024-01-01T00:00:00Z","value":7,"quality":101}"#
                 let answer = try await daybook.client.append(
                     "[\(reading),\(reading),\(rated)]", to: "readings")

@@ -33,9 +33,9 @@ extension Integration {
                 }
                 try await daybook.waitUntilProjected("jobs")
                 #expect(try daybook.sql("SELECT count(*) FROM jobs") == "\(60 * 100)\n")
-                #expect(
-                    try daybook.sql("SELECT count(*), sum(accepted) FROM daybook.batches WHERE table_name = 'jobs'")
-                        == "60,6000\n")
+                let batches = try daybook.sql(
+                    "SELECT count(*), sum(accepted) FROM daybook.batches WHERE table_name = 'jobs'")
+                #expect(batches == "60,6000\n")
             }
         }
 

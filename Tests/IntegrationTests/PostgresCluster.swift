@@ -25,20 +25,29 @@ final class PostgresCluster {
         return "postgresql://postgres@\(socket)/postgres"
     }
 
+    /// Starts it; after a kill that takes until the last of the old processes is gone.
     func start() throws {
-        let options = "-k \(folder.path) -c listen_addresses="
-        try runAsOwner(
-            "pg_ctl", ["-D", folder.path("data"), "-w", "-l", folder.path("log"), "-o", options, "start"])
+        let options = [
+            "-D", folder.path("data"), "-w", "-l", folder.path("log"),
+            "-o", "-k \(folder.path) -c listen_addresses=",
+        ]
+        var attempt = 0
+        while true {
+            do {
+                return try runAsOwner("pg_ctl", options + ["start"])
+            } catch  where attempt < 20 {
+                attempt += 1
+                usleep(250_000)
+            }
+        }
     }
 
-    /// kill -9 of the postmaster: its children end, its shared memory is left behind.
+    /// kill -9 of the postmaster: its children are left to notice.
     func kill() throws {
         let text = try String(contentsOfFile: folder.path("data/postmaster.pid"), encoding: .utf8)
         if let pid = text.split(separator: "\n").first.flatMap({ pid_t($0) }) {
             Foundation.kill(pid, SIGKILL)
         }
-        // The socket's lock file would otherwise name a process that may still be dying.
-        usleep(500_000)
     }
 
     /// Postgres refuses to run as root.

@@ -51,7 +51,8 @@ enum StockReaders {
     static func recordCount(of segment: String) throws -> Int {
         let count = "import sys, fastavro; print(sum(1 for _ in fastavro.reader(sys.stdin.buffer)))"
         let result = try runTool(pythonPath, ["-c", count], input: decompress(segment))
-        return try #require(Int(result.text.trimmingCharacters(in: .newlines)), "\(result.errorText)")
+        return try #require(
+            Int(result.text.trimmingCharacters(in: .newlines)), "\(result.errorText)")
     }
 
     private static func decompress(_ segment: String) throws -> Data {

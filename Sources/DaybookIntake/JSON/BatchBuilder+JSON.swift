@@ -44,7 +44,7 @@ extension BatchBuilder {
             let field = fields[index]
             var name = UnsafeRawBufferPointer(
                 start: body + Int(field.key_start), count: Int(field.key_count))
-            if field.flags & UInt8(DJS_KEY_ESCAPED.rawValue) != 0 {
+            if field.flags & UInt8(DJS_KEY_ESCAPED) != 0 {
                 scratch.removeAll()
                 guard JSONText.unescape(name, into: &scratch) == nil else {
                     reject(.unknownField, column: nil, "a field's name is no text")
@@ -68,9 +68,10 @@ extension BatchBuilder {
 
     private mutating func refuseUnknown(_ name: UnsafeRawBufferPointer) {
         guard plan.table.unknownFields == .reject else { return }
+        let table = plan.table.name
         reject(
             .unknownField, column: String(decoding: name, as: UTF8.self),
-            "the table \(plan.table.name) has no such column")
+            "the table \(table) has no such column")
     }
 
     /// Takes the value of a column from a JSON field.
@@ -82,7 +83,7 @@ extension BatchBuilder {
             start: body + Int(field.value_start), count: Int(field.value_count))
         switch UInt32(field.kind) {
         case DJS_STRING.rawValue:
-            if field.flags & UInt8(DJS_VALUE_ESCAPED.rawValue) != 0 {
+            if field.flags & UInt8(DJS_VALUE_ESCAPED) != 0 {
                 takeEscaped(index, text)
             } else {
                 take(index, .string, text)
@@ -96,8 +97,10 @@ extension BatchBuilder {
 
     private mutating func takeEscaped(_ index: Int, _ text: UnsafeRawBufferPointer) {
         scratch.removeAll()
-        switch JSONText.unescape(text, into: &scratch) {
-        case nil: take(index, .string, scratch.unsafeBytes)
+        let fault = JSONText.unescape(text, into: &scratch)
+        let plain = scratch.unsafeBytes
+        switch fault {
+        case nil: take(index, .string, plain)
         case .loneSurrogate: refuseText(index, "the text holds half of a surrogate pair")
         case .zero: refuseText(index, "the text holds a NUL (\\u0000), which no text can")
         }
