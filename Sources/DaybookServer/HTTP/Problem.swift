@@ -1,6 +1,7 @@
 import Avro
 import DaybookLedger
 import DaybookLog
+import HTTPTypes
 import Hummingbird
 
 /// An error answer: a problem as of RFC 9457, `application/problem+json`.
@@ -121,7 +122,7 @@ extension Problem {
                 detail: "batch \(batchID) has this key and another table, option, type or body")
         case .diskFull, .log(.diskFull):
             self = Problem(
-                .insufficientStorage, "disk-full", title: "No space is left for the log",
+                HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage"), "disk-full", title: "No space is left for the log",
                 detail: "nothing of the batch was kept: free space, then send it again")
         case .outcomeUnknown, .log(.syncFailed):
             self = Problem(

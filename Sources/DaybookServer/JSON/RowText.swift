@@ -114,4 +114,11 @@ extension JSONWriter {
     public mutating func time(_ microseconds: Microseconds) {
         value(quoted: true) { ScalarText.append(microseconds: microseconds, to: &$0) }
     }
+
+    /// A time in UTC as RFC 3339, by itself.
+    public static func text(time microseconds: Microseconds) -> String {
+        var sink = ByteSink(capacity: 32)
+        ScalarText.append(microseconds: microseconds, to: &sink)
+        return String(decoding: sink.unsafeBytes, as: UTF8.self)
+    }
 }

@@ -1,4 +1,3 @@
-import Crypto
 import DaybookLog
 
 /// What a key may do.

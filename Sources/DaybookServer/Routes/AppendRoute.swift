@@ -33,7 +33,7 @@ struct AppendRoute: Sendable {
             batch: try judge.judge(body, options), source: "http", principal: caller.principal,
             idempotencyKey: options.idempotencyKey,
             requestDigest: options.digest(table: name, body: body), isAtomic: options.isAtomic,
-            dictionary: dictionary)
+            dictionary: dictionary, firstLine: options.format == .json ? nil : 1)
         let receipt: Receipt
         do throws(LedgerError) {
             receipt = try await ledger.append(submission)
@@ -71,7 +71,7 @@ extension Judge {
         case .ndjson: return judgeNDJSON(body)
         case .csv:
             do throws(IntakeError) {
-                return try judgeCSV(body, hasHeader: options.hasHeader)
+                return try judgeCSV(body, header: options.hasHeader ? .present : .absent)
             } catch {
                 throw .badRequest("bad-header", error.description)
             }

@@ -1,6 +1,7 @@
 import DaybookIntake
 import DaybookLedger
 import DaybookLog
+import HTTPTypes
 import Hummingbird
 
 /// What a client is told about a batch. Made from the receipt alone, so a replay has the same bytes.
