@@ -87,7 +87,9 @@ public struct ByteCursor {
     }
 
     /// Avro `bytes` or `string`: the bytes after the length.
-    @inlinable public mutating func readBytes() throws(AvroDecodingError) -> UnsafeRawBufferPointer {
+    @inlinable public mutating func readBytes() throws(AvroDecodingError)
+        -> UnsafeRawBufferPointer
+    {
         let count = try readLong()
         guard count >= 0 else { throw .badLength(count) }
         guard count <= Int64(remaining) else { throw .truncated }

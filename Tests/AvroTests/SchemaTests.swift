@@ -30,7 +30,8 @@ struct SchemaTests {
     @Test("A schema made in code prints as JSON that reads as the same schema")
     func printed() throws {
         let inner = AvroSchema.enumeration(
-            .init("b.Colour", aliases: ["b.Color", "c.Hue"], symbols: ["RED"], defaultSymbol: "RED"))
+            .init(
+                "b.Colour", aliases: ["b.Color", "c.Hue"], symbols: ["RED"], defaultSymbol: "RED"))
         let schema = AvroSchema.record(
             .init(
                 "a.Outer", aliases: ["a.Old", "z.Older"], doc: "say \"hello\"\n\u{1}",
