@@ -1,0 +1,220 @@
+import DaybookLedger
+import DaybookLog
+import Foundation
+import Hummingbird
+import HummingbirdTesting
+import Testing
+
+@testable import DaybookServer
+
+@Suite("Appending by HTTP")
+struct AppendRouteTests {
+    @Test("One good row among bad ones is 200, and each bad one comes back as it was sent")
+    func mixed() async throws {
+        let ledger = ScriptedLedger()
+        try await withServer(serverParts(ledger: ledger)) { client in
+            let bad = #"{ "id":2, "name":"\u00e9 \"x\"" , "n": 1.50 }"#
+            let answer = try await client.append(#"[{"id":1,"job":"Cooper"}, \#(bad) ]"#)
+            #expect(answer.status == .ok)
+            #expect(answer.headers[.contentType] == "application/json")
+            #expect(answer.headers[.daybookPosition] == "3")
+            let json = try answer.json
+            #expect(json["batch_id"] as? String == "0190a000-0000-7000-8000-000000000000")
+            #expect(json["table"] as? String == "jobs" && json["position"] as? Int == 1)
+            #expect(json["rows"] as? Int == 2 && json["accepted"] as? Int == 1)
+            let rejected = try #require(json["rejected"] as? [[String: Any]])
+            #expect(rejected.count == 1)
+            #expect(rejected[0]["index"] as? Int == 1 && rejected[0]["position"] as? Int == 2)
+            #expect(rejected[0]["row"] as? [String: AnyHashable] != nil)
+            #expect(String(buffer: answer.body).contains(#""row":"# + bad), "byte for byte")
+            let reasons = try #require(rejected[0]["reasons"] as? [[String: Any]])
+            #expect(reasons.first?["code"] as? String == "unknown_field")
+            let minimal = try await client.append(
+                "[\(bad)]", to: "jobs?return=minimal", contentType: nil)
+            #expect(minimal.status == .badRequest)
+            let row = try #require(try minimal.json["rejected"] as? [[String: Any]])
+            #expect(row[0]["row"] == nil && row[0]["reasons"] != nil)
+        }
+        #expect(ledger.submissions.map(\.principal) == ["all", "all"])
+        #expect(ledger.submissions.map(\.source) == ["http", "http"])
+    }
+
+    @Test("No good row is 400, a problem with the same members beside")
+    func refused() async throws {
+        try await withServer(serverParts(ledger: ScriptedLedger())) { client in
+            let answer = try await client.append(#"[{"id":1}]"#)
+            #expect(answer.status == .badRequest)
+            #expect(answer.headers[.contentType] == "application/problem+json")
+            #expect(try answer.problem == "rows-rejected")
+            #expect(try answer.json["status"] as? Int == 400)
+            #expect(try answer.json["accepted"] as? Int == 0)
+            let raw = try await client.append("not json")
+            let rejected = try #require(try raw.json["rejected"] as? [[String: Any]])
+            #expect(rejected[0]["row"] as? String == "not json")
+        }
+    }
+
+    @Test("CSV and NDJSON come in too; bytes that are no UTF-8 come back in base 64")
+    func otherForms() async throws {
+        let ledger = ScriptedLedger()
+        try await withServer(serverParts(ledger: ledger)) { client in
+            let csv = try await client.append("1,Cooper\n2\n", contentType: "text/csv")
+            #expect(csv.status == .ok)
+            let short = try #require(try csv.json["rejected"] as? [[String: Any]])
+            #expect(short[0]["row"] as? String == "2")
+            let named = try await client.append(
+                "job,id\nSmith,3\n", contentType: "text/csv; header=present")
+            #expect(named.status == .ok && (try named.json["accepted"] as? Int) == 1)
+            let unknown = try await client.append(
+                "job,nr\nSmith,3\n", contentType: "text/csv; header=present")
+            #expect(unknown.status == .badRequest)
+            #expect(try unknown.problem == "bad-header")
+            let lines = try await client.append(
+                "{\"id\":1,\"job\":\"a\"}\n{\"id\":2,\"job\":\"b\"}\n",
+                contentType: "application/x-ndjson")
+            #expect(try lines.json["accepted"] as? Int == 2)
+            var fields: HTTPFields = [.contentType: "text/csv"]
+            fields[.apiKey] = "all"
+            let latin = try await client.execute(
+                uri: "/v1/jobs", method: .post, headers: fields,
+                body: ByteBuffer(bytes: Array("4,Caf".utf8) + [0xE9, 0x0A]))
+            let rejected = try #require(try latin.json["rejected"] as? [[String: Any]])
+            let encoded = try #require(rejected[0]["row_base64"] as? String)
+            #expect(Data(base64Encoded: encoded) == Data(Array("4,Caf".utf8) + [0xE9]))
+            #expect(rejected[0]["row"] == nil)
+        }
+        #expect(ledger.submissions.map(\.firstLine) == [1, 1, 1, 1])
+    }
+
+    @Test("Who may not, or what is not understood, never reaches the ledger")
+    func refusals() async throws {
+        let ledger = ScriptedLedger()
+        try await withServer(serverParts(ledger: ledger)) { client in
+            let row = #"{"id":1,"job":"Cooper"}"#
+            #expect(try await client.append(row, key: nil).status == .unauthorized)
+            #expect(try await client.append(row, key: "stranger").status == .unauthorized)
+            #expect(try await client.append(row, key: "reader").status == .forbidden)
+            #expect(try await client.append(row, to: "departments", key: "jobs").status == .forbidden)
+            #expect(try await client.append(row, to: "ghosts").status == .notFound)
+            let letter = try await client.append(row, contentType: "text/plain")
+            #expect(letter.status == .unsupportedMediaType)
+            let latin = try await client.append(row, contentType: "text/csv; charset=latin1")
+            #expect(latin.status == .unsupportedMediaType)
+            for option in ["atomic=yes", "timeout=61", "wait=long", "atomc=true"] {
+                let answer = try await client.append(row, to: "jobs?\(option)")
+                #expect(answer.status == .badRequest, "\(option)")
+                #expect(try answer.problem == "bad-option")
+            }
+            let long = String(repeating: "k", count: 256)
+            let keyed = try await client.append(row, headers: ["Idempotency-Key": long])
+            #expect(keyed.status == .badRequest)
+            #expect(try await client.get("/v1/nowhere/at/all").status == .notFound)
+        }
+        #expect(ledger.submissions.isEmpty)
+    }
+
+    @Test("Bearer is as good as x-api-key")
+    func bearer() async throws {
+        try await withServer(serverParts(ledger: ScriptedLedger())) { client in
+            let answer = try await client.append(
+                #"{"id":1,"job":"Cooper"}"#, key: nil, headers: ["Authorization": "bearer all"])
+            #expect(answer.status == .ok)
+        }
+    }
+
+    @Test("A retry is known by table, options, type and body, and by nothing else")
+    func digests() async throws {
+        let ledger = ScriptedLedger()
+        let row = #"{"id":1,"job":"Cooper"}"#
+        try await withServer(serverParts(ledger: ledger)) { client in
+            for table in ["jobs", "jobs?return=minimal", "jobs?atomic=false"] {
+                _ = try await client.append(row, to: table)
+            }
+            _ = try await client.append(row, contentType: "Application/JSON; charset=UTF-8")
+            _ = try await client.append(row, to: "jobs?atomic=true")
+            _ = try await client.append(row, contentType: "application/x-ndjson")
+            _ = try await client.append(row + " ")
+            _ = try await client.append(row, to: "departments")
+        }
+        let digests = ledger.submissions.map(\.requestDigest)
+        #expect(digests.count == 8 && Set(digests.prefix(4)).count == 1)
+        #expect(Set(digests).count == 5)
+        #expect(ledger.submissions.map(\.isAtomic).filter { $0 }.count == 1)
+    }
+
+    @Test("A body over the limit is 413 though it is neither read nor even sent to its end")
+    func tooLarge() async throws {
+        let ledger = ScriptedLedger()
+        try await withServer(serverParts(ledger: ledger)) { client in
+            let body = String(repeating: " ", count: LedgerServer.bodyByteLimit + 1)
+            let answer = try await client.append(body)
+            #expect(answer.status == .contentTooLarge)
+            #expect(answer.headers[.connection] == "close")
+        }
+        #expect(ledger.submissions.isEmpty)
+    }
+
+    @Test(
+        "What the ledger cannot do is answered in its own words",
+        arguments: [
+            (LedgerError.queueFull(retryAfterSeconds: 7), 503, "queue-full", "7"),
+            (.idempotencyConflict(batchID: "x"), 422, "idempotency-conflict", nil),
+            (.diskFull, 507, "disk-full", nil),
+            (.outcomeUnknown, 503, "outcome-unknown", "5"),
+            (.log(.syncFailed(file: "f", code: 5)), 503, "outcome-unknown", "5"),
+            (
+                .log(.corrupt(Corruption(file: "f", offset: 1, position: 2, what: "w"))), 503,
+                "log-corrupt", "3600"
+            ),
+            (.clockHeld(jumpSeconds: 9), 503, "clock-held", "60"),
+            (.closed, 503, "restarting", "1"),
+        ] as [(LedgerError, Int, String, String?)])
+    func failures(error: LedgerError, status: Int, kind: String, retryAfter: String?) async throws {
+        let ledger = ScriptedLedger()
+        ledger.failure = error
+        try await withServer(serverParts(ledger: ledger)) { client in
+            let answer = try await client.append(#"{"id":1,"job":"Cooper"}"#)
+            #expect(answer.status.code == status)
+            #expect(try answer.problem == kind)
+            #expect(answer.headers[.retryAfter] == retryAfter)
+            #expect(answer.headers[.requestID] != nil)
+        }
+    }
+
+    @Test("wait=projected says whether the rows were in Postgres in time")
+    func waiting() async throws {
+        let projections = FixedProjections(projections: [
+            ProjectionStatus(name: "jobs", position: 2, state: "running")
+        ])
+        let parts = try serverParts(ledger: ScriptedLedger(), projections: projections)
+        try await withServer(parts) { client in
+            let row = #"{"id":1,"job":"Cooper"}"#
+            let inTime = try await client.append(row, to: "jobs?wait=projected")
+            #expect(try inTime.json["projected"] as? Bool == true)
+            let late = try await client.append(row, to: "jobs?wait=projected&timeout=0.02")
+            #expect(late.status == .ok)
+            #expect(try late.json["projected"] as? Bool == false)
+            let unasked = try await client.append(row)
+            #expect(try unasked.json["projected"] == nil)
+        }
+    }
+
+    @Test("Status shows the projections and their lag, and never the conninfo")
+    func status() async throws {
+        let projections = FixedProjections(projections: [
+            ProjectionStatus(name: "jobs", position: 0, state: "waiting")
+        ])
+        let parts = try serverParts(ledger: ScriptedLedger(), projections: projections)
+        try await withServer(parts) { client in
+            let json = try await client.get("/v1/status").json
+            #expect(json["durable_position"] as? Int == 1 && json["segments"] as? Int == 1)
+            let jobs = try #require(
+                (json["projections"] as? [String: [String: Any]])?["jobs"])
+            #expect(jobs["lag"] as? Int == 1 && jobs["state"] as? String == "waiting")
+            #expect(json["postgres"] == nil)
+            #expect(try await client.get("/v1/status", key: nil).status == .unauthorized)
+            #expect(try await client.get("/health/live", key: nil).status == .ok)
+            #expect(try await client.get("/health/ready", key: nil).status == .ok)
+        }
+    }
+}
