@@ -14,17 +14,21 @@ public protocol LedgerService: AnyObject, Sendable {
         _ controls: [Control], idempotencyKey: String?, requestDigest: [UInt8],
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
 
-    /// The batch that holds `position`; nil beyond the end.
+    /// The batch that holds `position`; nil beyond the end. May block on the disk.
     func batch(at position: Position) throws(LedgerError) -> Receipt?
 
-    /// The batch with this id; nil if there is none, or if it is no UUIDv7.
+    /// The batch with this id; nil if there is none, or if it is no UUIDv7. May block on
+    /// the disk.
     func batch(id: String) throws(LedgerError) -> Receipt?
 
-    /// The batch that a principal sent with this idempotency key.
-    func batch(principal: String, idempotencyKey: String) throws(LedgerError) -> Receipt?
+    /// The batch that came with this idempotency key: from `principal`, if `source` is that of a
+    /// request; from anyone, if it names an imported file. Waits for the writer.
+    func batch(
+        source: String, principal: String, idempotencyKey: String
+    ) async throws(LedgerError) -> Receipt?
 
-    /// The ledger's own event, as it stands in the log, with this key.
-    func control(idempotencyKey: String) throws(LedgerError) -> Control?
+    /// The first of the ledger's own events that were recorded with this key. Waits for the writer.
+    func control(idempotencyKey: String) async throws(LedgerError) -> Control?
 
     var status: LedgerStatus { get }
 
