@@ -9,6 +9,8 @@ public struct JSONLogHandler: LogHandler {
     public var metadata: Logger.Metadata = [:]
     /// The lowest level that is written.
     public var logLevel: Logger.Level
+    /// Under what name Hummingbird gives a request's id.
+    static let requestIDKey = "hb.request.id"
     private let label: String
     private let clock: @Sendable () -> String
 
@@ -37,7 +39,7 @@ public struct JSONLogHandler: LogHandler {
         json.field("message", event.message.description)
         let fields = metadata.merging(event.metadata ?? [:]) { $1 }
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
-            json.field(key == "hb.request.id" ? "request_id" : key, value.description)
+            json.field(key == JSONLogHandler.requestIDKey ? "request_id" : key, value.description)
         }
         json.closeObject()
         json.newline()

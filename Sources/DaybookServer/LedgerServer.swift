@@ -20,8 +20,6 @@ public struct ServerParts: Sendable {
     public var projections: any ProjectionStatusSource
     /// How large the log is.
     public var logSize: @Sendable () -> LogSize
-    /// Imports files that come in by the local socket.
-    public var importer: any ImportService
     /// Where the server's own log goes.
     public var logger: Logger
 
@@ -29,7 +27,7 @@ public struct ServerParts: Sendable {
     public init(
         ledger: any LedgerService, catalog: Catalog, fingerprintKey: FingerprintKey,
         keys: any KeyAuthority, projections: any ProjectionStatusSource, logSize: @escaping @Sendable () -> LogSize,
-        importer: any ImportService, logger: Logger
+        logger: Logger
     ) {
         self.ledger = ledger
         self.catalog = catalog
@@ -37,7 +35,6 @@ public struct ServerParts: Sendable {
         self.keys = keys
         self.projections = projections
         self.logSize = logSize
-        self.importer = importer
         self.logger = logger
     }
 }
@@ -81,7 +78,11 @@ public struct LedgerServer: Sendable {
         addRoutes(to: routes, limits: .local)
         let local = router.group("local/v1").add(middleware: LocalMiddleware())
         local.get("status", use: statusRoutes.localStatus)
-        local.post("import", use: importRoute.respond)
+        local.post(
+            "import",
+            use: ImportRoute(
+                ledger: parts.ledger, judges: judges(.local), dictionary: parts.catalog.version
+            ).respond)
         return Application(
             router: router,
             configuration: ApplicationConfiguration(
@@ -100,29 +101,29 @@ public struct LedgerServer: Sendable {
         }
     }
 
-    private var importRoute: ImportRoute {
-        ImportRoute(importer: parts.importer, tables: Set(parts.catalog.tables.map(\.name)))
-    }
-
     private func addHealth(to router: Router<ServerContext>) {
         router.get("health/live", use: statusRoutes.live)
         router.get("health/ready", use: statusRoutes.ready)
     }
 
     private func addRoutes(to routes: RouterGroup<ServerContext>, limits: IntakeLimits) {
-        var judges: [String: Judge] = [:]
-        for table in parts.catalog.tables {
-            judges[table.name] = Judge(
-                table: table, constraints: parts.catalog.constraints,
-                fingerprintKey: parts.fingerprintKey, limits: limits)
-        }
         let append = AppendRoute(
-            ledger: parts.ledger, judges: judges, dictionary: parts.catalog.version,
+            ledger: parts.ledger, judges: judges(limits), dictionary: parts.catalog.version,
             projections: parts.projections, bodyByteLimit: LedgerServer.bodyByteLimit)
         let batches = BatchRoutes(ledger: parts.ledger)
         routes.get("status", use: statusRoutes.status)
         routes.get("batches", use: batches.byKey)
         routes.get("batches/:id", use: batches.byID)
         routes.post(":table", use: append.respond)
+    }
+
+    /// A judge for every table.
+    private func judges(_ limits: IntakeLimits) -> [String: Judge] {
+        let judges = parts.catalog.tables.map { table in
+            Judge(
+                table: table, constraints: parts.catalog.constraints,
+                fingerprintKey: parts.fingerprintKey, limits: limits)
+        }
+        return Dictionary(uniqueKeysWithValues: judges.map { ($0.table.name, $0) })
     }
 }

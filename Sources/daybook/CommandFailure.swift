@@ -23,6 +23,7 @@ struct CommandFailure: Error {
         case let failure as CommandFailure: self = failure
         case let error as LogError: self.init(error)
         case let error as LedgerError: self.init(error)
+        case let error as ImportError: self.init(error)
         case let error as KeyFileError: self.init(.failed, error.description)
         case let error as CatalogError: self.init(.usage, error.description)
         case let error as IntakeError: self.init(.usage, error.description)
@@ -64,6 +65,16 @@ struct CommandFailure: Error {
             self.init(.usage, "the log has no position \(position); see `daybook status`")
         case .closed:
             self.init(.failed, "the ledger is closed")
+        }
+    }
+
+    private init(_ error: ImportError) {
+        switch error {
+        case .ledger(let error): self.init(error)
+        case .intake(let error): self.init(.usage, error.description)
+        case .source(let what): self.init(.failed, what)
+        case .fileChanged:
+            self.init(.failed, "the file changed while it was read; run the command again")
         }
     }
 

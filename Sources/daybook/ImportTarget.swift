@@ -1,7 +1,10 @@
+import Avro
+import DaybookLedger
 import DaybookLog
 import DaybookSegments
 import DaybookServer
 import Foundation
+import NIOCore
 
 /// Where an import goes: to the server that runs on the ledger, or, where none runs, to the ledger
 /// itself, which the command then holds until it is done.
@@ -31,12 +34,16 @@ enum ImportTarget {
 
     func importFile(
         _ request: ImportRequest, byteCount: Int64, body: FileChunks
-    ) async throws -> ImportSummary {
+    ) async throws -> ImportReport {
         switch self {
         case .server(let client):
-            try await client.importFile(request, byteCount: byteCount, body: body)
+            return try await client.importFile(request, byteCount: byteCount, body: body)
         case .own(let composition):
-            try await composition.importer.importFile(request, body: body)
+            var chunks = body.makeAsyncIterator()
+            let summary = try await composition.importer(of: request.table).run(request) {
+                try await chunks.next().map { $0.withUnsafeReadableBytes { Bytes(copying: $0) } }
+            }
+            return ImportReport(summary)
         }
     }
 

@@ -1,4 +1,6 @@
 import AsyncHTTPClient
+import DaybookIntake
+import DaybookLedger
 import DaybookServer
 import Foundation
 import NIOCore
@@ -22,21 +24,29 @@ struct LocalClient {
     /// Sends a file to be imported; `body` gives its bytes.
     func importFile(
         _ file: ImportRequest, byteCount: Int64, body: FileChunks
-    ) async throws -> ImportSummary {
+    ) async throws -> ImportReport {
+        var query = [
+            "table": file.table, "file": file.file, "digest": file.digest.description,
+            "nonce": file.nonce,
+        ]
+        switch file.format {
+        case .csv(let header):
+            query["format"] = "csv"
+            query["header"] = header == .present ? "true" : "false"
+        case .ndjson:
+            query["format"] = "ndjson"
+        }
         var components = URLComponents()
         components.path = "/local/v1/import"
-        components.queryItems = [
-            URLQueryItem(name: "table", value: file.table),
-            URLQueryItem(name: "file", value: file.fileName),
-            URLQueryItem(name: "format", value: file.format.rawValue),
-            URLQueryItem(name: "header", value: "\(file.hasHeader)"),
-            URLQueryItem(name: "force", value: "\(file.isForced)"),
-            URLQueryItem(
-                name: "digest", value: file.digest.map { String(format: "%02x", $0) }.joined()),
-        ]
+        components.queryItems = query.compactMap { name, value in
+            value.map { URLQueryItem(name: name, value: $0) }
+        }
+        // `+` stands for itself in a URL and for a space in a form.
+        components.percentEncodedQuery = components.percentEncodedQuery?
+            .replacing("+", with: "%2B")
         var request = request("POST", components.string ?? components.path)
         request.body = .stream(body, length: .known(byteCount))
-        return try JSONDecoder().decode(ImportSummary.self, from: await answer(to: request))
+        return try JSONDecoder().decode(ImportReport.self, from: await answer(to: request))
     }
 
     private func request(_ method: String, _ uri: String) -> HTTPClientRequest {

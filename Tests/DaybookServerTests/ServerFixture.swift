@@ -2,10 +2,12 @@ import DaybookCatalog
 import DaybookIntake
 import DaybookLedger
 import DaybookLog
+import DaybookSegments
 import Foundation
 import Hummingbird
 import HummingbirdTesting
 import Logging
+import TestSupport
 import Testing
 
 @testable import DaybookServer
@@ -22,28 +24,42 @@ struct FixedKeys: KeyAuthority {
     func caller(presenting key: String) -> Caller? { callers[key] }
 }
 
-struct NoImports: ImportService {
-    func importFile(
-        _ request: ImportRequest, body: any AsyncSequence<ByteBuffer, any Error> & Sendable
-    ) async throws -> ImportSummary {
-        throw LedgerError.closed
+/// A server over a fresh ledger in a folder of its own, listening on the loopback interface.
+func withServer(
+    projections: FixedProjections = FixedProjections(),
+    _ body: @escaping @Sendable (any TestClientProtocol, ScriptedLedger, SegmentLog) async throws ->
+        Void
+) async throws {
+    let folder = try TemporaryFolder()
+    let catalog = try testCatalog()
+    let schema = try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema))
+    let clock: @Sendable () -> Microseconds = {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
     }
-}
-
-/// The parts of a server over a small dictionary and any ledger.
-func serverParts(
-    ledger: any LedgerService, projections: FixedProjections = FixedProjections()
-) throws -> ServerParts {
-    ServerParts(
-        ledger: ledger, catalog: try testCatalog(),
-        fingerprintKey: FingerprintKey(bytes: Array(0..<16)),
+    let log = try SegmentLog.open(
+        folder: folder.path("data"), options: SegmentLogOptions(schema: schema, clock: clock))
+    let ledger = try Ledger.open(
+        engine: log, catalog: catalog, stateFolder: folder.path("data/state"),
+        options: LedgerOptions(wallClock: clock, bootClock: clock, onFatal: { _ in }))
+    let scripted = ScriptedLedger(ledger)
+    let parts = ServerParts(
+        ledger: scripted, catalog: catalog, fingerprintKey: ledger.fingerprintKey,
         keys: FixedKeys(callers: [
             "all": Caller(principal: "all", scopes: Set(Scope.allCases), tables: nil),
+            "other": Caller(principal: "other", scopes: [.append], tables: nil),
             "reader": Caller(principal: "reader", scopes: [.read], tables: nil),
             "jobs": Caller(principal: "jobs", scopes: [.append], tables: ["jobs"]),
         ]),
         projections: projections, logSize: { LogSize(segmentCount: 1, byteCount: 10) },
-        importer: NoImports(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        logger: Logger(label: "test") { label in
+            JSONLogHandler(label: label, level: .critical, clock: { "" })
+        })
+    let server = LedgerServer(parts).application(host: "127.0.0.1", port: 0) { _ in }
+    try await server.test(.live) { client in try await body(client, scripted, log) }
+    ledger.close()
+    try log.close()
 }
 
 func testCatalog() throws -> Catalog {
@@ -71,14 +87,6 @@ func testCatalog() throws -> Catalog {
             """
         ),
     ])
-}
-
-/// Runs a test against a server that listens on the loopback interface.
-func withServer(
-    _ parts: ServerParts, _ body: @escaping @Sendable (any TestClientProtocol) async throws -> Void
-) async throws {
-    let server = LedgerServer(parts).application(host: "127.0.0.1", port: 0) { _ in }
-    try await server.test(.live) { client in try await body(client) }
 }
 
 extension TestClientProtocol {

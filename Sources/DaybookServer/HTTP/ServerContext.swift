@@ -120,7 +120,9 @@ struct RequestMiddleware: RouterMiddleware {
                     detail: "the server's log has more under this request's id"
                 ).response()
         }
-        response.headers[.requestID] = context.id
+        if let id = context.logger[metadataKey: JSONLogHandler.requestIDKey] {
+            response.headers[.requestID] = id.description
+        }
         let level: Logger.Level =
             switch response.status.code {
             case 500...: .warning

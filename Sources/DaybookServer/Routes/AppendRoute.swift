@@ -8,6 +8,9 @@ import Hummingbird
 ///
 /// It runs on the cooperative pool; the ledger's thread does what blocks.
 struct AppendRoute: Sendable {
+    /// What the log says a batch came by.
+    static let source = "http"
+
     let ledger: any LedgerService
     /// A judge for every table.
     let judges: [String: Judge]
@@ -30,7 +33,7 @@ struct AppendRoute: Sendable {
             return problem.response().closing(context.channel)
         }
         let submission = Submission(
-            batch: try judge.judge(body, options), source: "http", principal: caller.principal,
+            batch: try judge.judge(body, options), source: AppendRoute.source, principal: caller.principal,
             idempotencyKey: options.idempotencyKey,
             requestDigest: options.digest(table: name, body: body), isAtomic: options.isAtomic,
             dictionary: dictionary, firstLine: options.format == .json ? nil : 1)

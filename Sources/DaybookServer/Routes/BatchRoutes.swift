@@ -9,9 +9,7 @@ struct BatchRoutes: Sendable {
     func byID(_ request: Request, context: ServerContext) async throws -> Response {
         let caller = try reader(context)
         let id = try context.parameters.require("id")
-        let receipt = try await offPool { [ledger] () throws(LedgerError) in
-            try ledger.batch(id: id)
-        }
+        let receipt = try await batch(id: id)
         guard let receipt, caller.mayTouch(receipt.table) else {
             throw Problem.notFound("there is no batch \(id)")
         }
@@ -24,8 +22,12 @@ struct BatchRoutes: Sendable {
         guard let key = request.uri.queryParameters["idempotency_key"].map(String.init) else {
             throw Problem.badRequest("bad-option", "say which batch: ?idempotency_key=")
         }
-        let receipt = try await offPool { [ledger] () throws(LedgerError) in
-            try ledger.batch(principal: caller.principal, idempotencyKey: key)
+        let receipt: Receipt?
+        do throws(LedgerError) {
+            receipt = try await ledger.batch(
+                source: AppendRoute.source, principal: caller.principal, idempotencyKey: key)
+        } catch {
+            throw Problem(error)
         }
         guard let receipt else {
             throw Problem.notFound("\(caller.principal) sent no batch with this key")
@@ -40,13 +42,12 @@ struct BatchRoutes: Sendable {
         return caller
     }
 
-    /// Runs what may read from disk on a thread that may block.
-    private func offPool(
-        _ body: @escaping @Sendable () throws(LedgerError) -> Receipt?
-    ) async throws(Problem) -> Receipt? {
+    /// Looks for a batch on a thread that may block, for it may be read from disk.
+    private func batch(id: String) async throws(Problem) -> Receipt? {
         let result = await withCheckedContinuation { continuation in
-            DispatchQueue.global().async {
-                continuation.resume(returning: Result { () throws(LedgerError) in try body() })
+            DispatchQueue.global().async { [ledger] in
+                continuation.resume(
+                    returning: Result { () throws(LedgerError) in try ledger.batch(id: id) })
             }
         }
         do throws(LedgerError) { return try result.get() } catch { throw Problem(error) }

@@ -2,6 +2,8 @@ import ArgumentParser
 import Crypto
 import DaybookCatalog
 import DaybookIntake
+import DaybookLedger
+import DaybookLog
 import DaybookServer
 import Foundation
 
@@ -52,12 +54,12 @@ struct Import: AsyncParsableCommand {
             throw CommandFailure(.usage, "\(file) cannot be read; see that it exists and is yours")
         }
         let target = try await ImportTarget.find(settings)
-        var summaries: [ImportSummary] = []
+        var reports: [ImportReport] = []
         do {
             for file in files {
-                let summary = try await importFile(file, into: target)
-                summaries.append(summary)
-                if !json { report(summary) }
+                let report = try await importFile(file, into: target)
+                reports.append(report)
+                if !json { show(report) }
             }
         } catch {
             Console.endProgress()
@@ -65,17 +67,17 @@ struct Import: AsyncParsableCommand {
             throw error
         }
         try await target.finish()
-        if json { Console.writeJSON { write(summaries, to: &$0) } }
+        if json { Console.writeJSON { write(reports, to: &$0) } }
     }
 
     private func importFile(
         _ path: String, into target: ImportTarget
-    ) async throws -> ImportSummary {
+    ) async throws -> ImportReport {
         let name = URL(fileURLWithPath: path).lastPathComponent
         let (digest, byteCount) = try digest(of: path)
         let request = ImportRequest(
-            table: table, fileName: name, format: format(of: name), hasHeader: header,
-            digest: digest, isForced: force, principal: "local:" + NSUserName())
+            file: name, table: table, format: format(of: name), digest: digest,
+            principal: "local:" + NSUserName(), nonce: force ? UUID().uuidString : nil)
         let start = ContinuousClock.now
         let body = FileChunks(path: path) { count in
             let seconds = (ContinuousClock.now - start) / .seconds(1)
@@ -83,17 +85,18 @@ struct Import: AsyncParsableCommand {
             let speed = Double(count) / 1_000_000 / max(seconds, 0.001)
             Console.progress("\(name): \(percent) %, \(Int(speed)) MB/s")
         }
-        let summary = try await target.importFile(request, byteCount: byteCount, body: body)
+        let report = try await target.importFile(request, byteCount: byteCount, body: body)
         Console.endProgress()
-        return summary
+        return report
     }
 
-    private func format(of name: String) -> BatchFormat {
-        if let format { return format == "csv" ? .csv : .ndjson }
-        return name.hasSuffix(".ndjson") || name.hasSuffix(".jsonl") ? .ndjson : .csv
+    private func format(of name: String) -> ImportRequest.Format {
+        let isLines = name.hasSuffix(".ndjson") || name.hasSuffix(".jsonl")
+        return format == "ndjson" || format == nil && isLines
+            ? .ndjson : .csv(header ? .present : .absent)
     }
 
-    private func digest(of path: String) throws -> (digest: [UInt8], byteCount: Int64) {
+    private func digest(of path: String) throws -> (digest: DaybookLog.Digest, byteCount: Int64) {
         do {
             let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
             defer { try? file.close() }
@@ -103,51 +106,43 @@ struct Import: AsyncParsableCommand {
                 hash.update(data: data)
                 byteCount += Int64(data.count)
             }
-            return (Array(hash.finalize()), byteCount)
+            return (hash.finalize().withUnsafeBytes { Digest($0) }, byteCount)
         } catch {
             throw CommandFailure(.usage, "\(path): \(error.localizedDescription)")
         }
     }
 
-    private func report(_ summary: ImportSummary) {
-        guard !summary.isAlreadyImported else {
-            Console.write("\(summary.file): imported before; nothing done (--force imports it)\n")
+    private func show(_ report: ImportReport) {
+        guard !report.isAlreadyImported else {
+            Console.write("\(report.file): imported before; nothing done (--force imports it)\n")
             return
         }
-        let place = summary.firstPosition.map { ", from position \($0)" } ?? ""
+        let place = report.firstPosition.map { ", from position \($0)" } ?? ""
+        let codes = report.codes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+        let reasons = codes.isEmpty ? "" : " (" + codes.joined(separator: ", ") + ")"
         Console.write(
-            "\(summary.file): \(summary.rows) rows for \(summary.table), "
-                + "\(summary.accepted) accepted, \(summary.rejected) rejected\(place)\n")
+            "\(report.file): \(report.rows) rows for \(report.table), "
+                + "\(report.accepted) accepted, \(report.rejected) rejected\(reasons)\(place)\n")
     }
 
-    /// One file: its summary. Several: the totals, and each in `files`.
-    private func write(_ summaries: [ImportSummary], to json: inout JSONWriter) {
+    /// One file: its report. Several: the totals, and each in `files`.
+    private func write(_ reports: [ImportReport], to json: inout JSONWriter) {
         json.openObject()
-        if summaries.count == 1 {
-            summaries[0].writeMembers(to: &json)
+        if reports.count == 1 {
+            reports[0].writeMembers(to: &json)
         } else {
-            total(summaries).writeMembers(to: &json)
+            var total = reports[0]
+            for report in reports.dropFirst() { total.add(report) }
+            total.writeMembers(to: &json)
             json.key("files")
             json.openArray()
-            for summary in summaries {
+            for report in reports {
                 json.openObject()
-                summary.writeMembers(to: &json)
+                report.writeMembers(to: &json)
                 json.closeObject()
             }
             json.closeArray()
         }
         json.closeObject()
-    }
-
-    private func total(_ summaries: [ImportSummary]) -> ImportSummary {
-        ImportSummary(
-            file: summaries.map(\.file).joined(separator: " "), table: table,
-            rows: summaries.reduce(0) { $0 + $1.rows },
-            accepted: summaries.reduce(0) { $0 + $1.accepted },
-            rejected: summaries.reduce(0) { $0 + $1.rejected },
-            blank: summaries.reduce(0) { $0 + $1.blank },
-            firstPosition: summaries.compactMap(\.firstPosition).min(),
-            lastPosition: summaries.compactMap(\.lastPosition).max(),
-            isAlreadyImported: summaries.allSatisfy(\.isAlreadyImported))
     }
 }
