@@ -101,9 +101,9 @@ let package = Package(
 
         tests("AvroTests", ["Avro", "TestSupport"]),
         tests("PostgresTests", ["Postgres", "TestSupport"]),
-        tests("DaybookLogTests", ["DaybookLog", "TestSupport"]),
+        tests("DaybookLogTests", ["Avro", "DaybookLog", "TestSupport"]),
         tests("DaybookSegmentsTests", ["DaybookSegments", "DaybookLog", "TestSupport"]),
-        tests("DaybookCatalogTests", ["DaybookCatalog", "TestSupport"]),
+        tests("DaybookCatalogTests", ["Avro", "DaybookCatalog", "Postgres", "TestSupport"]),
         tests("DaybookIntakeTests", ["DaybookIntake", "DaybookCatalog", "TestSupport"]),
         tests(
             "DaybookLedgerTests",
@@ -115,8 +115,9 @@ let package = Package(
             "DaybookServerTests",
             [
                 "DaybookServer", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
-                "Avro", "TestSupport", hummingbird, hummingbirdTesting, log,
+                "DaybookSegments", "TestSupport", httpTypes, hummingbird, hummingbirdTesting, log,
             ]),
+        tests("FormatTests", ["Avro", "DaybookLog", "DaybookSegments", "TestSupport"]),
         tests("IntegrationTests", ["TestSupport"]),
         tests("TidyTests", ["TestSupport"]),
         .target(

@@ -59,6 +59,17 @@ public struct ByteCursor {
         return try readLongSlowly()
     }
 
+    /// Passes over an Avro `long` (or `int`); whether it fits 64 bits is not looked at.
+    @inlinable public mutating func skipLong() throws(AvroDecodingError) {
+        let limit = next + min(10, end - next)
+        while next < limit {
+            let byte = next.pointee
+            next += 1
+            if byte < 0x80 { return }
+        }
+        throw limit == end ? .truncated : .varintTooLong
+    }
+
     @usableFromInline mutating func readLongSlowly() throws(AvroDecodingError) -> Int64 {
         var bits: UInt64 = 0
         var shift: UInt64 = 0

@@ -19,6 +19,8 @@ public final class Ledger: LedgerService {
     private let queue: Monitor<SubmissionQueue<WriterRequest>>
     private let progress: Monitor<Writer.Progress>
     private let snapshots: SnapshotThread
+    private let store: KeyStore
+    private let writer: Writer
     private let threads: (writer: Thread, snapshots: Thread)
     private let isClosed = Monitor(false)
 
@@ -38,7 +40,7 @@ public final class Ledger: LedgerService {
 
     init(
         catalog: Catalog, engine: any LogEngine, options: LedgerOptions, lookup: LogLookup,
-        snapshots: SnapshotThread, view: KeyStoreView, sequencer: Sequencer
+        snapshots: SnapshotThread, store: KeyStore, sequencer: Sequencer, view: KeyStoreView
     ) {
         self.catalog = catalog
         fingerprintKey = sequencer.fingerprintKey
@@ -48,10 +50,11 @@ public final class Ledger: LedgerService {
         self.snapshots = snapshots
         queue = Monitor(SubmissionQueue(byteLimit: options.queueByteLimit))
         progress = Monitor(Writer.Progress())
-        let writer = Writer(
+        self.store = store
+        writer = Writer(
             engine: engine, options: options, queue: queue, progress: progress, lookup: lookup,
             snapshots: snapshots, view: view, sequencer: sequencer)
-        threads = (Thread { writer.run() }, Thread { snapshots.run() })
+        threads = (Thread { [writer] in writer.run() }, Thread { snapshots.run() })
     }
 
     public func submit(
@@ -147,5 +150,7 @@ public final class Ledger: LedgerService {
         threads.writer.join()
         snapshots.close(at: engine.durable.position)
         threads.snapshots.join()
+        writer.close()
+        store.close()
     }
 }

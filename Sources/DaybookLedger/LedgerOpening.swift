@@ -30,7 +30,7 @@ struct LedgerOpening {
         if isNew || isOtherCatalog { try begin(&sequencer, isNew: isNew) }
         return Ledger(
             catalog: catalog, engine: engine, options: options, lookup: lookup,
-            snapshots: SnapshotThread(builder), view: view, sequencer: sequencer)
+            snapshots: SnapshotThread(builder), store: store, sequencer: sequencer, view: view)
     }
 
     /// The dictionary that judged the log's last batch. A new catalog begins with its own event, so

@@ -12,7 +12,12 @@ final class Monitor<State>: @unchecked Sendable {
     init(_ state: State) {
         self.state = state
         precondition(pthread_mutex_init(mutex, nil) == 0, "a mutex can be made")
-        precondition(pthread_cond_init(condition, nil) == 0, "a condition can be made")
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        // Waiting must not end early or late because somebody sets the clock.
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        precondition(pthread_cond_init(condition, &attributes) == 0, "a condition can be made")
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -39,6 +44,21 @@ final class Monitor<State>: @unchecked Sendable {
         while true {
             if let result = body(&state) { return result }
             pthread_cond_wait(condition, mutex)
+        }
+    }
+
+    /// Waits until `body` gives something, at most so long; nil if the time is over.
+    func wait<R>(timeoutSeconds: Double, _ body: (inout State) -> R?) -> R? {
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let nanoseconds = end.tv_nsec + Int(timeoutSeconds * 1e9)
+        end.tv_sec += nanoseconds / 1_000_000_000
+        end.tv_nsec = nanoseconds % 1_000_000_000
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while true {
+            if let result = body(&state) { return result }
+            if pthread_cond_timedwait(condition, mutex, &end) == ETIMEDOUT { return body(&state) }
         }
     }
 }

@@ -52,7 +52,8 @@ final class Writer: @unchecked Sendable {
     /// Writes until the queue is closed and empty, or the log has failed.
     func run() {
         while true {
-            switch queue.wait({ $0.take() }) {
+            guard let taken = nextItems() else { return }
+            switch taken {
             case .end: return
             case .items(let items): backlog = items[...]
             }
@@ -62,6 +63,24 @@ final class Writer: @unchecked Sendable {
                 ageKeys()
             }
         }
+    }
+
+    /// Lets go of the snapshot; called when `run` has returned.
+    func close() { view.close() }
+
+    /// What waits, as soon as something does. In a quiet moment the last group is attested; nil if
+    /// that failed.
+    private func nextItems() -> SubmissionQueue<WriterRequest>.Taken? {
+        if let taken = queue.wait(timeoutSeconds: LogLimits.quietSeconds, { $0.take() }) {
+            return taken
+        }
+        do {
+            try engine.attest()
+        } catch {
+            // Without space the block stands as it is, attested by the one after it.
+            if !error.isDiskFull, !fail([], error) { return nil }
+        }
+        return queue.wait { $0.take() }
     }
 
     /// A request whose answer depends on the group.

@@ -34,8 +34,8 @@ public final class SegmentLog: LogEngine {
 
     /// Opens the log of a data directory (in its folder `log`), or makes a new ledger there.
     ///
-    /// - Throws: `.locked(by:)` if another process has it; `.corrupt` if durable bytes are missing or
-    ///   damaged, with everything left as it was.
+    /// - Throws: `.locked(by:)` if another process has it; `.corrupt` if durable bytes are missing
+    ///   or damaged, with everything left as it was.
     public static func open(
         folder: String, options: SegmentLogOptions
     ) throws(LogError) -> SegmentLog {

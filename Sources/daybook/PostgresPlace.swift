@@ -53,22 +53,34 @@ final class PostgresPlace: Sendable {
 
     /// The furthest checkpoint in a Postgres that runs; nil if none answers. Asked before a torn
     /// tail is cut: what Postgres has was durable.
-    static func checkpoint(_ settings: Settings) -> TreeHead? {
+    static func furthestCheckpoint(_ settings: Settings) -> TreeHead? {
+        checkpoints(settings)?.heads.values.max { $0.position < $1.position }
+    }
+
+    /// All checkpoints by projection, in a Postgres that runs; nil if none answers.
+    static func checkpoints(
+        _ settings: Settings
+    ) -> (conninfo: String, heads: [String: TreeHead])? {
         guard let ledger = try? LogReader.open(folder: settings.dataFolder).durable.ledger,
             let conninfo = runningConninfo(settings, ledger: ledger),
             let connection = try? PostgresConnection(.init(conninfo: conninfo)),
-            let row = try? connection.query(
+            let rows = try? connection.query(
                 """
-                SELECT position, tree_size, root FROM daybook.checkpoints
-                 WHERE ledger = $1::uuid ORDER BY position DESC LIMIT 1
-                """, [.text(ledger.description)], format: .binary
-            ).first,
-            let position = row.int64("position"), let size = row.int64("tree_size"),
-            let root = row.bytes("root"), root.count == Digest.byteCount
+                SELECT projection, position, tree_size, root FROM daybook.checkpoints
+                 WHERE ledger = $1::uuid
+                """, [.text(ledger.description)], format: .binary)
         else { return nil }
-        return TreeHead(
-            ledger: ledger, size: UInt64(size), position: position,
-            root: root.withUnsafeBytes { Digest($0) })
+        var heads: [String: TreeHead] = [:]
+        for row in rows {
+            guard let name = row.text("projection"), let position = row.int64("position"),
+                let size = row.int64("tree_size"), let root = row.bytes("root"),
+                root.count == Digest.byteCount
+            else { continue }
+            heads[name] = TreeHead(
+                ledger: ledger, size: UInt64(size), position: position,
+                root: root.withUnsafeBytes { Digest($0) })
+        }
+        return (conninfo, heads)
     }
 
     private static func runningConninfo(_ settings: Settings, ledger: LedgerID) -> String? {

@@ -58,9 +58,10 @@ struct DamageTests {
         disk.files[name(3)]?[block + 240] ^= 4
         let log = try Sample.open(disk)
         #expect(try Sample.values(log, from: 6) == [6, 7, 8, 9, 10, 11])
-        #expect(try Sample.values(from: 0, end: 3) { position throws(LogError) in
-            try log.blocks(from: position, byteLimit: 1)
-        } == [0, 1, 2])
+        #expect(
+            try Sample.values(from: 0, end: 3) { position throws(LogError) in
+                try log.blocks(from: position, byteLimit: 1)
+            } == [0, 1, 2])
         let error = #expect(throws: LogError.self) { try log.blocks(from: 4, byteLimit: 1) }
         guard case .corrupt(let corruption) = error else {
             Issue.record("\(String(describing: error))")

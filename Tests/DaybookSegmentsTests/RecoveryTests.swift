@@ -69,7 +69,8 @@ struct RecoveryTests {
         }
     }
 
-    @Test("Rot in the unattested last block looks like a torn write, and is kept aside and reported")
+    @Test(
+        "Rot in the unattested last block looks like a torn write, and is kept aside and reported")
     func rotInLastBlock() throws {
         var (files, offset) = try tornLog()
         files[Sample.firstSegment]?[offset + 300] ^= 1
@@ -126,7 +127,8 @@ struct RecoveryTests {
         #expect(corruption.what.contains("head file"))
     }
 
-    @Test("A whole last block that is gone is noticed by its attestation's absence in Postgres only")
+    @Test(
+        "A whole last block that is gone is noticed by its attestation's absence in Postgres only")
     func checkpointAhead() throws {
         let (files, offset) = try tornLog()
         let whole = try #require(files[Sample.firstSegment])

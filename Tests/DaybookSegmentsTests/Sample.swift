@@ -5,7 +5,8 @@ import Testing
 /// Small logs for tests: a table of one integer, batches of a few rows.
 enum Sample {
     static let schema: LogSchema = {
-        let record = #"{"type":"record","name":"t","namespace":"daybook.rows","fields":["#
+        let record =
+            #"{"type":"record","name":"t","namespace":"daybook.rows","fields":["#
             + #"{"name":"id","type":"long"}]}"#
         guard let schema = try? LogSchema(recordSchemas: [record]) else {
             preconditionFailure("the sample's schema is valid")

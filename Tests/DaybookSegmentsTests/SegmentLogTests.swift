@@ -125,14 +125,16 @@ struct SegmentLogTests {
         let attested = disk.files[Sample.firstSegment]
         try log.attest()
         #expect(disk.files[Sample.firstSegment] == attested)
-        #expect(try Sample.open(disk).recovery.rewrittenByteCount == UInt64(Attestation.frameByteCount))
+        #expect(
+            try Sample.open(disk).recovery.rewrittenByteCount == UInt64(Attestation.frameByteCount))
     }
 
     @Test("A new schema begins a new segment; one without blocks is replaced")
     func schemaRoll() throws {
         let disk = MemoryDisk()
         let log = try Sample.open(disk)
-        let record = #"{"type":"record","name":"t","namespace":"daybook.rows","fields":["#
+        let record =
+            #"{"type":"record","name":"t","namespace":"daybook.rows","fields":["#
             + #"{"name":"id","type":"long"},{"name":"note","type":["null","string"]}]}"#
         let wider = try LogSchema(recordSchemas: [record])
         try log.roll(to: wider)

@@ -19,13 +19,15 @@ struct KeyStoreFault: Error, Equatable, CustomStringConvertible {
 ///
 /// Source: LMDB 0.9, lmdb.h. One thread writes; any thread may hold a view, which shows one
 /// snapshot until it is renewed.
-// @unchecked: an environment may be used by any thread; views and writes are made one thread's.
+// @unchecked: an environment may be used by any thread; views and writes are made one thread's, and
+// `close` is called when all threads but one have ended.
 final class KeyStore: @unchecked Sendable {
     /// Room in the address space, not on disk.
     private static let mapByteCount = 1 << 38
     fileprivate static let headKey: [UInt8] = Array("head".utf8)
 
     private let environment: OpaquePointer
+    private var isClosed = false
     fileprivate let heads: MDB_dbi
     fileprivate let integers: MDB_dbi
     fileprivate let fingerprints: MDB_dbi
@@ -55,7 +57,14 @@ final class KeyStore: @unchecked Sendable {
         }
     }
 
-    deinit { mdb_env_close(environment) }
+    deinit { close() }
+
+    /// Closes the file; all views must be closed before. LMDB allows a file to be open once in a
+    /// process, so this must not wait for the last reference to go.
+    func close() {
+        if !isClosed { mdb_env_close(environment) }
+        isClosed = true
+    }
 
     /// Deletes the store's files; the keys are then made anew from the log.
     static func delete(folder: String) throws(KeyStoreFault) {
@@ -218,7 +227,10 @@ final class KeyStoreView: FingerprintBase {
         self.transaction = transaction
     }
 
-    deinit { transaction.abort() }
+    deinit { close() }
+
+    /// Ends the view; it must not be used any more.
+    func close() { transaction.abort() }
 
     /// Shows the newest snapshot from now on.
     func renew() throws(KeyStoreFault) { try transaction.renew() }
