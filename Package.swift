@@ -115,7 +115,7 @@ let package = Package(
             "DaybookServerTests",
             [
                 "DaybookServer", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
-                "Avro", "TestSupport", hummingbird, hummingbirdTesting, log,
+                "DaybookSegments", "TestSupport", httpTypes, hummingbird, hummingbirdTesting, log,
             ]),
         tests("FormatTests", ["Avro", "DaybookLog", "DaybookSegments", "TestSupport"]),
         tests("IntegrationTests", ["TestSupport"]),

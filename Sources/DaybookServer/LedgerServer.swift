@@ -97,7 +97,8 @@ public struct LedgerServer: Sendable {
             return ServerStatus(
                 head: ledger.head, dictionary: ledger.catalogVersion, hold: ledger.hold,
                 size: parts.logSize(), projections: parts.projections.projections,
-                postgres: showsPostgres ? parts.projections.postgres : nil)
+                postgres: showsPostgres ? parts.projections.postgres : nil,
+                postgresState: parts.projections.postgresState)
         }
     }
 

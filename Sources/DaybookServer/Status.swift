@@ -22,8 +22,11 @@ public struct ProjectionStatus: Sendable, Equatable {
 public protocol ProjectionStatusSource: Sendable {
     /// Every table, every aggregate and `audit`, from the start.
     var projections: [ProjectionStatus] { get }
-    /// A conninfo that psql, run by the server's user, takes; shown on the local socket only.
+    /// A conninfo that psql, run by the server's user, takes; empty until it is known. Shown on
+    /// the local socket only.
     var postgres: String { get }
+    /// `starting`, `connected` or `unreachable`.
+    var postgresState: String { get }
 }
 
 /// How much room the log takes.
@@ -54,11 +57,13 @@ public struct ServerStatus: Sendable {
     public var projections: [ProjectionStatus]
     /// The conninfo; nil where it is not to be shown.
     public var postgres: String?
+    /// `starting`, `connected` or `unreachable`.
+    public var postgresState: String
 
     /// All of it.
     public init(
         head: TreeHead, dictionary: String, hold: LedgerStatus.Hold?, size: LogSize,
-        projections: [ProjectionStatus], postgres: String?
+        projections: [ProjectionStatus], postgres: String?, postgresState: String
     ) {
         self.head = head
         self.dictionary = dictionary
@@ -66,6 +71,7 @@ public struct ServerStatus: Sendable {
         self.size = size
         self.projections = projections
         self.postgres = postgres
+        self.postgresState = postgresState
     }
 
     /// What keeps the ledger from taking batches, as a word; nil while it takes them.
@@ -102,6 +108,7 @@ public struct ServerStatus: Sendable {
             json.closeObject()
         }
         json.closeObject()
+        json.field("postgres_state", postgresState)
         if let postgres { json.field("postgres", postgres) }
         json.closeObject()
     }

@@ -44,7 +44,7 @@ final class Composition: Sendable {
         var options = SegmentLogOptions(
             schema: try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema)),
             clock: Clocks.wall)
-        options.askCheckpoint = { Projections.runningCheckpoint(settings) }
+        options.askCheckpoint = { PostgresPlace.furthestCheckpoint(settings) }
         let log = try SegmentLog.open(folder: settings.dataFolder, options: options)
         let failure = FailureSignal()
         let ledger = try Ledger.open(

@@ -16,6 +16,7 @@ import Testing
 struct FixedProjections: ProjectionStatusSource {
     var projections: [ProjectionStatus] = []
     let postgres = "host=/nowhere"
+    let postgresState = "unreachable"
 }
 
 /// Keys that a test gives by their text.

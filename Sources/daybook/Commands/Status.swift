@@ -1,4 +1,7 @@
 import ArgumentParser
+import DaybookCatalog
+import DaybookLog
+import DaybookSegments
 import DaybookServer
 import Foundation
 
@@ -20,15 +23,44 @@ struct Status: AsyncParsableCommand {
         Console.write(status.description)
     }
 
+    /// How long a private Postgres that is being started is waited for, so that the conninfo is
+    /// there to be used.
+    private static let patienceSeconds = 20.0
+
     private func statusText() async throws -> String {
-        if let client = LocalClient(dataFolder: settings.dataFolder) {
-            return String(decoding: try await client.status(), as: UTF8.self)
+        guard let client = LocalClient(dataFolder: settings.dataFolder) else {
+            return try offlineStatus()
         }
-        return try await Composition.with(settings, .projecting) { composition in
-            var json = JSONWriter()
-            composition.status(showsPostgres: true).write(to: &json)
-            return String(decoding: json.unsafeBytes, as: UTF8.self)
+        let deadline = ContinuousClock.now + .seconds(Status.patienceSeconds)
+        while true {
+            let data = try await client.status()
+            let report = try JSONDecoder().decode(Report.self, from: data)
+            if report.postgres_state != "starting" || ContinuousClock.now > deadline {
+                return String(decoding: data, as: UTF8.self)
+            }
+            try await Task.sleep(for: .milliseconds(50))
         }
+    }
+
+    /// Without a server: the log by itself, and the checkpoints of a Postgres that runs.
+    private func offlineStatus() throws -> String {
+        let log = try LogReader.open(folder: settings.dataFolder)
+        let catalog = try CatalogLoader.load(folder: settings.catalogFolder() + "/projections")
+        let segments = log.segments
+        let found = PostgresPlace.checkpoints(settings)
+        let names = catalog.tables.map(\.name) + catalog.aggregates.map(\.name) + ["audit"]
+        let status = ServerStatus(
+            head: log.durable, dictionary: catalog.version, hold: nil,
+            size: LogSize(
+                segmentCount: segments.count, byteCount: segments.reduce(0) { $0 + $1.byteCount }),
+            projections: names.sorted().map {
+                ProjectionStatus(
+                    name: $0, position: found?.heads[$0]?.position ?? 0, state: "stopped")
+            },
+            postgres: found?.conninfo ?? "", postgresState: found == nil ? "stopped" : "connected")
+        var json = JSONWriter()
+        status.write(to: &json)
+        return String(decoding: json.unsafeBytes, as: UTF8.self)
     }
 
     /// The status as people read it.
@@ -45,6 +77,7 @@ struct Status: AsyncParsableCommand {
         let ledger: String
         let projections: [String: Projection]
         let postgres: String?
+        let postgres_state: String
 
         var description: String {
             let width = projections.keys.map(\.count).max() ?? 0
@@ -56,7 +89,7 @@ struct Status: AsyncParsableCommand {
             return """
                 ledger \(ledger): \(state)
                 log: next position \(durable_position), \(segments) segments, \(bytes) bytes
-                postgres: \(postgres ?? "")
+                postgres \(postgres_state): \(postgres ?? "")
                 projections:
                 \(lines.joined())
                 """
