@@ -47,10 +47,10 @@ public struct Attestation: Sendable, Equatable {
         guard version == 1 else { throw .unsupportedVersion(version) }
         guard try reader.integer(UInt16.self) == 0 else { throw .inconsistent }
         ledger = try reader.ledger()
-        segment = try reader.integer(UInt64.self)
-        offset = try reader.integer(UInt64.self)
+        segment = try reader.count()
+        offset = try reader.count()
         position = try reader.natural()
-        treeSize = try reader.integer(UInt64.self)
+        treeSize = try reader.count()
         root = try reader.digest()
         guard reader.isAtEnd else { throw .inconsistent }
     }

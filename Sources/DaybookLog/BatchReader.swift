@@ -125,7 +125,7 @@ extension BatchFacts {
     /// Reads all fields of a batch's record before `rows`.
     init(reading cursor: inout ByteCursor) throws(AvroDecodingError) {
         position = try cursor.readLong()
-        guard position >= 0 else { throw .badLength(position) }
+        guard position >= 0, position < LogLimits.numberEnd else { throw .badLength(position) }
         receivedAt = try cursor.readLong()
         clock = try cursor.readLong()
         id = try cursor.readString()

@@ -74,10 +74,10 @@ public struct BlockHeader: Sendable, Equatable {
             throw .inconsistent
         }
         ledger = try reader.ledger()
-        segment = try reader.integer(UInt64.self)
-        epoch = try reader.integer(UInt64.self)
-        block = try reader.integer(UInt64.self)
-        offset = try reader.integer(UInt64.self)
+        segment = try reader.count()
+        epoch = try reader.count()
+        block = try reader.count()
+        offset = try reader.count()
         firstPosition = try reader.natural()
         eventCount = try reader.integer(UInt32.self)
         batchCount = try reader.integer(UInt32.self)
@@ -85,7 +85,7 @@ public struct BlockHeader: Sendable, Equatable {
         lastReceivedAt = try reader.integer(Int64.self)
         storedByteCount = try reader.integer(UInt32.self)
         contentByteCount = try reader.integer(UInt32.self)
-        treeSize = try reader.integer(UInt64.self)
+        treeSize = try reader.count()
         rootBefore = try reader.digest()
         rootAfter = try reader.digest()
         bodyChecksum = try reader.integer(UInt32.self)

@@ -102,26 +102,36 @@ public struct Footer: Sendable, Equatable {
         }
     }
 
+    /// No footer is longer, prefix included.
+    public static let maximumByteCount = LogLimits.frameByteCount + FrameKind.prefixByteCount
+
     /// How many bytes before a sealed segment's end say where its footer starts: the footer's
     /// offset again, and the checksum.
     public static let trailerByteCount = 12
 
-    /// Reads the frame at the start of `bytes`.
-    public init(reading bytes: UnsafeRawBufferPointer, salt: [UInt8]) throws(FrameFault) {
-        var (reader, _) = try FrameReader.open(
+    /// Reads the frame at the start of `bytes`, and gives its length.
+    public static func read(
+        _ bytes: UnsafeRawBufferPointer, salt: [UInt8]
+    ) throws(FrameFault) -> (footer: Footer, frameByteCount: Int) {
+        let (reader, count) = try FrameReader.open(
             .footer, bytes, salt: salt, expectedByteCount: nil)
+        return (try Footer(reader), count)
+    }
+
+    private init(_ fields: FrameReader) throws(FrameFault) {
+        var reader = fields
         let version = try reader.integer(UInt16.self)
         guard version == 1 else { throw .unsupportedVersion(version) }
         guard try reader.integer(UInt16.self) == 0 else { throw .inconsistent }
         ledger = try reader.ledger()
-        segment = try reader.integer(UInt64.self)
-        offset = try reader.integer(UInt64.self)
+        segment = try reader.count()
+        offset = try reader.count()
         basePosition = try reader.natural()
         endPosition = try reader.natural()
-        blockCount = try reader.integer(UInt64.self)
+        blockCount = try reader.count()
         firstReceivedAt = try reader.integer(Int64.self)
         lastReceivedAt = try reader.integer(Int64.self)
-        treeSize = try reader.integer(UInt64.self)
+        treeSize = try reader.count()
         root = try reader.digest()
         counts = []
         for _ in 0..<(try reader.integer(UInt32.self)) {
@@ -129,8 +139,8 @@ public struct Footer: Sendable, Equatable {
             let name = String(decoding: try reader.raw(length), as: UTF8.self)
             counts.append(
                 TableCount(
-                    table: name, accepted: try reader.integer(UInt64.self),
-                    rejected: try reader.integer(UInt64.self)))
+                    table: name, accepted: try reader.count(),
+                    rejected: try reader.count()))
         }
         index = []
         for _ in 0..<(try reader.integer(UInt32.self)) {
@@ -138,9 +148,9 @@ public struct Footer: Sendable, Equatable {
                 IndexEntry(
                     position: try reader.natural(),
                     receivedAt: try reader.integer(Int64.self),
-                    offset: try reader.integer(UInt64.self)))
+                    offset: try reader.count()))
         }
-        guard try reader.integer(UInt64.self) == offset, reader.isAtEnd,
+        guard try reader.count() == offset, reader.isAtEnd,
             endPosition >= basePosition
         else { throw .inconsistent }
     }

@@ -77,11 +77,13 @@ public struct LogSchema: Sendable, Equatable {
     ///
     /// - Throws: `SchemaFault` if one is no record of plain or optional fields.
     public init(recordSchemas: [String]) throws(SchemaFault) {
-        let branches = recordSchemas + [LogSchema.rejection, LogSchema.control]
-        let fields = LogSchema.fields.replacing("$ROWS", with: branches.joined(separator: ","))
-        try self.init(
-            json: #"{"type":"record","name":"Batch","namespace":"daybook","fields":["#
-                + fields + "]}")
+        try self.init(json: LogSchema.text(recordSchemas: recordSchemas))
+    }
+
+    private static func text(recordSchemas: [String]) -> String {
+        let branches = recordSchemas + [rejection, control]
+        return #"{"type":"record","name":"Batch","namespace":"daybook","fields":["#
+            + fields.replacing("$ROWS", with: branches.joined(separator: ",")) + "]}"
     }
 
     /// The schema that stands in a segment's Avro header.
@@ -92,25 +94,19 @@ public struct LogSchema: Sendable, Equatable {
         do { schema = try AvroSchema(json: json) } catch { throw SchemaFault("\(error)") }
         guard case .record(let batch) = schema, batch.name.fullName == "daybook.Batch",
             case .array(.union(let branches))? = batch.fields.last?.schema,
-            batch.fields.map(\.name) == LogSchema.fieldNames, branches.count >= 2
+            branches.count >= 2
         else { throw SchemaFault("the schema is not that of a daybook.Batch") }
-        let names = branches.suffix(2).map { branch in
-            if case .record(let record) = branch { record.name.fullName } else { "" }
-        }
-        guard names == ["daybook.Rejection", "daybook.Control"] else {
-            throw SchemaFault("the union of rows does not end with Rejection and Control")
+        // All but the tables' records is fixed: the schema must be what it would be made from.
+        let made = try? AvroSchema(
+            json: LogSchema.text(recordSchemas: branches.dropLast(2).map(\.json)))
+        guard made == schema else {
+            throw SchemaFault("the schema is not that of a daybook.Batch of this version")
         }
         var tables: [RowShape] = []
         for branch in branches.dropLast(2) { tables.append(try RowShape(branch)) }
         self.json = schema.json
         self.tables = tables
     }
-
-    private static let fieldNames = [
-        "position", "received_at", "clock", "id", "source", "principal", "idempotency_key",
-        "request_digest", "dictionary", "table", "format", "first_line", "line_skips", "corrects",
-        "rows",
-    ]
 
     private static let rejection = """
         {"type":"record","name":"Rejection","fields":[\

@@ -98,10 +98,10 @@ public struct SegmentHeader: Sendable, Equatable {
         let minimumReader = try reader.integer(UInt16.self)
         guard minimumReader <= SegmentHeader.version else { throw .unsupportedVersion(version) }
         let ledger = try reader.ledger()
-        let segment = try reader.integer(UInt64.self)
+        let segment = try reader.count()
         let basePosition = try reader.natural()
-        let firstBlock = try reader.integer(UInt64.self)
-        let epoch = try reader.integer(UInt64.self)
+        let firstBlock = try reader.count()
+        let epoch = try reader.count()
         let salt = Array(try reader.raw(saltByteCount))
         let sync = Array(try reader.raw(16))
         let lastReceivedAt = try reader.integer(Int64.self)
@@ -109,7 +109,7 @@ public struct SegmentHeader: Sendable, Equatable {
         let schemaDigest = try reader.digest()
         let schemaByteCount = try reader.integer(UInt32.self)
         let schemaStoredByteCount = try reader.integer(UInt32.self)
-        let treeSize = try reader.integer(UInt64.self)
+        let treeSize = try reader.count()
         let root = try reader.digest()
         var nodes: [Digest] = []
         while !reader.isAtEnd { nodes.append(try reader.digest()) }
