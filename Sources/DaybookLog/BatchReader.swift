@@ -6,9 +6,11 @@ import Avro
 /// `nextBranch()` and then exactly one of: `readRow(_:)`, `readRejection()`, `readControl()`, or
 /// consume the row's bytes from `cursor` by the table's own columns (the projector's hot path).
 public struct BatchReader {
+    /// What the record says before its rows.
     public let facts: BatchFacts
     /// How many rows the batch has, accepted and rejected.
     public let rowCount: Int
+    /// The schema of the segment that the record is in.
     public let schema: LogSchema
     /// The reading place. Whoever reads a row through it must leave it at the row's end.
     public var cursor: ByteCursor

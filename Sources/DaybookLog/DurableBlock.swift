@@ -6,14 +6,19 @@ import Avro
 public final class DurableBlock: Sendable {
     /// Number of the block in the ledger, from 0.
     public let number: UInt64
+    /// The position of the first event.
     public let firstPosition: Position
     /// The position after the last event.
     public let endPosition: Position
+    /// How many records `content` holds; at least one.
     public let batchCount: Int
+    /// The first batch's time.
     public let firstReceivedAt: Microseconds
+    /// The last batch's time.
     public let lastReceivedAt: Microseconds
     /// The ledger after this block.
     public let head: TreeHead
+    /// The schema of the records.
     public let schema: LogSchema
     /// One Avro container block: count, size, records, sync marker.
     public let content: Bytes
@@ -22,9 +27,8 @@ public final class DurableBlock: Sendable {
 
     /// Checks that `content` is one Avro container block with the stated number of records.
     ///
-    /// - Throws: `FrameFault.badContent` if it is not.
-    ///
     /// - Parameter start: where the container block starts in `content`, if not at its beginning.
+    /// - Throws: `FrameFault.badContent` if it is not.
     public init(
         header: BlockHeader, schema: LogSchema, content: Bytes, start: Int = 0, sync: [UInt8]
     ) throws(FrameFault) {

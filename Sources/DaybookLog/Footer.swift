@@ -2,12 +2,14 @@ import Avro
 
 /// One entry of a segment's sparse index: a block, and where it is found.
 public struct IndexEntry: Sendable, Equatable {
+    /// The position of the block's first event.
     public let position: Position
     /// The first batch's time.
     public let receivedAt: Microseconds
     /// Where the block's header starts.
     public let offset: UInt64
 
+    /// An entry for the block that begins with the event at `position`.
     public init(position: Position, receivedAt: Microseconds, offset: UInt64) {
         self.position = position
         self.receivedAt = receivedAt
@@ -17,10 +19,14 @@ public struct IndexEntry: Sendable, Equatable {
 
 /// How many rows of a table a segment holds, by verdict.
 public struct TableCount: Sendable, Equatable {
+    /// The table's name; empty for the ledger's own events.
     public let table: String
+    /// Rows that became rows of the table, and the ledger's own events.
     public var accepted: UInt64
+    /// Rows that were refused, with reasons.
     public var rejected: UInt64
 
+    /// The counts of one table.
     public init(table: String, accepted: UInt64, rejected: UInt64) {
         self.table = table
         self.accepted = accepted
@@ -32,21 +38,32 @@ public struct TableCount: Sendable, Equatable {
 ///
 /// Layout: FORMAT.md, "Footer".
 public struct Footer: Sendable, Equatable {
+    /// The ledger that the segment belongs to.
     public var ledger: LedgerID
+    /// Number of the segment in the ledger, from 0.
     public var segment: UInt64
     /// Where this frame starts.
     public var offset: UInt64
+    /// The first position of the segment, as its header has it.
     public var basePosition: Position
+    /// The position after the segment's last event.
     public var endPosition: Position
+    /// How many blocks the segment holds.
     public var blockCount: UInt64
+    /// The time of the segment's first batch; 0 if there is none.
     public var firstReceivedAt: Microseconds
+    /// The time of its last batch; 0 if there is none.
     public var lastReceivedAt: Microseconds
+    /// Leaves (batches) in the ledger's tree at the segment's end.
     public var treeSize: UInt64
+    /// The RFC 6962 root over those leaves.
     public var root: Digest
     /// The tables in order of name; the ledger's own events under the empty name.
     public var counts: [TableCount]
+    /// Some of the blocks in order, the first always: see `IndexEntry`.
     public var index: [IndexEntry]
 
+    /// The footer of a segment that ends with the state `head`.
     public init(
         segment: UInt64, offset: UInt64, basePosition: Position, blockCount: UInt64,
         firstReceivedAt: Microseconds, lastReceivedAt: Microseconds, head: TreeHead,
@@ -66,7 +83,7 @@ public struct Footer: Sendable, Equatable {
         self.index = index
     }
 
-    /// Writes the frame, salted with the segment's salt. It ends with its own length, so that it is
+    /// Writes the frame, salted with the segment's salt. It ends with its own offset, so that it is
     /// found from the segment's end.
     public func append(to sink: inout ByteSink, salt: [UInt8]) {
         sink.append(frame: .footer, salt: salt) { sink in

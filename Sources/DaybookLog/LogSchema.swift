@@ -8,6 +8,7 @@ public struct RowShape: Sendable, Equatable {
         case varint
         /// `double`.
         case eightBytes
+        /// `boolean`.
         case boolean
         /// `bytes` or `string`.
         case lengthPrefixed
@@ -15,11 +16,14 @@ public struct RowShape: Sendable, Equatable {
 
     /// One field.
     public struct Field: Sendable, Equatable {
+        /// The field's name: that of the table's column.
         public let name: String
+        /// The encoding of the value, where there is one.
         public let kind: Kind
         /// Whether it is a union of null and the type.
         public let isOptional: Bool
 
+        /// A field as it stands in the record's schema.
         public init(name: String, kind: Kind, isOptional: Bool) {
             self.name = name
             self.kind = kind
@@ -27,9 +31,12 @@ public struct RowShape: Sendable, Equatable {
         }
     }
 
+    /// The record's name without namespace: that of the table.
     public let name: String
+    /// In the order in which they are encoded.
     public let fields: [Field]
 
+    /// The shape of a record with these fields.
     public init(name: String, fields: [Field]) {
         self.name = name
         self.fields = fields
@@ -65,7 +72,9 @@ public struct LogSchema: Sendable, Equatable {
     /// How the tables' rows are laid out, by branch.
     public let tables: [RowShape]
 
+    /// The branch of rejected rows: the first after the tables'.
     @inlinable public var rejectionBranch: Int { tables.count }
+    /// The branch of the ledger's own events: the last.
     @inlinable public var controlBranch: Int { tables.count + 1 }
 
     /// The branch of a table's rows, if this schema has the table.
@@ -153,6 +162,7 @@ public struct LogSchema: Sendable, Equatable {
 
 /// Why a schema cannot be that of a log.
 public struct SchemaFault: Error, Equatable, Sendable {
+    /// The first thing that does not fit, in words.
     public let what: String
 
     init(_ what: String) { self.what = what }

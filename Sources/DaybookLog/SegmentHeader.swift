@@ -4,6 +4,7 @@ import Avro
 ///
 /// Layout: FORMAT.md, "Segment header".
 public struct SegmentHeader: Sendable, Equatable {
+    /// The ledger that the segment belongs to: the same in all of a folder.
     public var ledger: LedgerID
     /// Number of the segment in the ledger, from 0.
     public var segment: UInt64
@@ -21,9 +22,11 @@ public struct SegmentHeader: Sendable, Equatable {
     public var lastReceivedAt: Microseconds
     /// When the segment was made.
     public var createdAt: Microseconds
-    /// SHA-256 of the Avro header, and its length and that of its LZ4 frame.
+    /// SHA-256 of the Avro header that follows, before compression.
     public var schemaDigest: Digest
+    /// Length of the Avro header before compression.
     public var schemaByteCount: UInt32
+    /// Length of the LZ4 frame that holds it.
     public var schemaStoredByteCount: UInt32
     /// The tree before the segment.
     public var frontier: MerkleFrontier

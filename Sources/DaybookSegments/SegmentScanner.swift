@@ -98,7 +98,7 @@ struct SegmentScanner {
         attestedPosition = segment.header.basePosition
     }
 
-    /// The next block, or nil at the end of what is valid: then `rest` says why.
+    /// The next block, or nil at the end of the file.
     ///
     /// - Throws: `SegmentFault.frame` at the first invalid frame; `offset` is where it starts.
     mutating func next() throws(SegmentFault) -> ScannedBlock? {
