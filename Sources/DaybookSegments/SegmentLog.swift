@@ -6,6 +6,7 @@ import Synchronization
 ///
 /// Files and their order: FORMAT.md. The folder's lock is held as long as the log is open.
 public final class SegmentLog: LogEngine {
+    /// The ledger's id, as every segment's header has it.
     public let ledger: LedgerID
     /// What opening found and did.
     public let recovery: RecoveryReport
@@ -34,8 +35,8 @@ public final class SegmentLog: LogEngine {
 
     /// Opens the log of a data directory (in its folder `log`), or makes a new ledger there.
     ///
-    /// - Throws: `.locked(by:)` if another process has it; `.corrupt` if durable bytes are missing or
-    ///   damaged, with everything left as it was.
+    /// - Throws: `.locked(by:)` if another process has it; `.corrupt` if durable bytes are missing
+    ///   or damaged, with everything left as it was.
     public static func open(
         folder: String, options: SegmentLogOptions
     ) throws(LogError) -> SegmentLog {
@@ -78,24 +79,41 @@ public final class SegmentLog: LogEngine {
         writing = Mutex(Writing(writer: writer, headFile: headFile, isSealed: false))
     }
 
+    /// The last state that a sync has returned for.
     public var durable: TreeHead { reading.withLock { $0.view.head } }
+    /// The time of the last durable batch; 0 for an empty log.
     public var lastReceivedAt: Microseconds { reading.withLock { $0.view.lastReceivedAt } }
+    /// The schema of the active segment.
     public var schema: LogSchema {
         reading.withLock { $0.view.segments[$0.view.segments.count - 1].file.schema }
     }
 
+    /// Writes and syncs the group, after a roll if the segment is full, and wakes who waits for it.
+    ///
+    /// - Throws: `.diskFull` with the group undone; `.syncFailed` with its fate unknown, and from
+    ///   then on `.closed`.
     public func append(_ group: consuming BlockBuilder) throws(LogError) -> DurableBlock {
         var slot: BlockBuilder? = consume group
         return try writing.withLock { (writing) throws(LogError) -> DurableBlock in
             guard let group = slot.take() else { preconditionFailure("a group is appended once") }
-            try prepare(&writing)
-            precondition(
-                group.schema == writing.writer?.segment.schema,
-                "a group's records have the schema of the segment")
-            guard let block = try writing.writer?.append(group) else { throw .closed }
-            publish(block, &writing)
-            return block
+            do throws(LogError) {
+                try prepare(&writing)
+                precondition(
+                    group.schema == writing.writer?.segment.schema,
+                    "a group's records have the schema of the segment")
+                guard let block = try writing.writer?.append(group) else { throw .closed }
+                publish(block, &writing)
+                return block
+            } catch {
+                throw SegmentLog.ended(error, &writing)
+            }
         }
+    }
+
+    /// Lets go of the writer for good if a sync failed: nothing is written or synced after that.
+    private static func ended(_ error: LogError, _ writing: inout Writing) -> LogError {
+        if case .syncFailed = error { writing.writer = nil }
+        return error
     }
 
     /// Begins another segment if the active one is full.
@@ -129,19 +147,29 @@ public final class SegmentLog: LogEngine {
         signal.wakeAll()
     }
 
+    /// Appends an attestation of the last block and syncs it; without space it is left out.
     public func attest() throws(LogError) {
         try writing.withLock { (writing) throws(LogError) in
             guard !writing.isSealed else { return }
             do throws(LogError) {
-                try writing.writer?.attest()
+                guard try writing.writer?.attest() != nil else { throw .closed }
             } catch .diskFull {
                 // An attestation is evidence, not data: the next one will do.
+            } catch {
+                throw SegmentLog.ended(error, &writing)
             }
         }
     }
 
+    /// Seals the active segment and makes the next; one without blocks is replaced in its place.
     public func roll(to schema: LogSchema) throws(LogError) {
-        try writing.withLock { (writing) throws(LogError) in try roll(&writing, to: schema) }
+        try writing.withLock { (writing) throws(LogError) in
+            do throws(LogError) {
+                try roll(&writing, to: schema)
+            } catch {
+                throw SegmentLog.ended(error, &writing)
+            }
+        }
     }
 
     private func roll(_ writing: inout Writing, to schema: LogSchema) throws(LogError) {
@@ -178,6 +206,7 @@ public final class SegmentLog: LogEngine {
         }
     }
 
+    /// From memory if the youngest blocks hold `position`, else from the files.
     public func blocks(
         from position: Position, byteLimit: Int
     ) throws(LogError) -> [DurableBlock] {
@@ -188,10 +217,12 @@ public final class SegmentLog: LogEngine {
         return try view.blocks(from: position, byteLimit: byteLimit)
     }
 
+    /// By the segments' times, then the sparse index, then the batches of one block.
     public func position(asOf time: Microseconds) throws(LogError) -> Position {
         try reading.withLock { $0.view }.position(asOf: time)
     }
 
+    /// Sleeps until an append or `close` wakes it; at most a day.
     public func waitForEvents(from position: Position, timeoutSeconds: Double) -> Bool {
         _ = signal.wait(timeoutSeconds: timeoutSeconds) {
             reading.withLock { $0.view.head.position > position || $0.isClosed }
@@ -199,6 +230,7 @@ public final class SegmentLog: LogEngine {
         return durable.position > position
     }
 
+    /// Kept in memory, and in the head file from the next append or `close` on.
     public func note(checkpoint: TreeHead) {
         precondition(checkpoint.ledger == ledger, "a checkpoint is of this ledger")
         reading.withLock { $0.checkpoint = checkpoint }
@@ -212,6 +244,8 @@ public final class SegmentLog: LogEngine {
         }
     }
 
+    /// Attests, writes the head file and gives up the writer; readers can go on. The folder's lock
+    /// is let go when the log itself is.
     public func close() throws(LogError) {
         try attest()
         let (head, checkpoint) = reading.withLock { reading in

@@ -47,7 +47,8 @@ extension BatchBuilder {
             if field.flags & UInt8(DJS_KEY_ESCAPED) != 0 {
                 scratch.removeAll()
                 guard JSONText.unescape(name, into: &scratch) == nil else {
-                    reject(.unknownField, column: nil, "a field's name is no text")
+                    // No column has a name that is no text.
+                    refuseUnknown(name)
                     continue
                 }
                 name = scratch.unsafeBytes
@@ -60,8 +61,9 @@ extension BatchBuilder {
                 reject(
                     .duplicateField, column: plan.table.columns[column].name,
                     "the column has more than one value; send it once")
+            } else {
+                placeOf[column] = Int32(truncatingIfNeeded: index)
             }
-            placeOf[column] = Int32(truncatingIfNeeded: index)
             guess = column &+ 1
         }
     }

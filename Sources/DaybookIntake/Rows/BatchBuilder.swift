@@ -85,15 +85,15 @@ struct BatchBuilder: ~Copyable {
 
     private mutating func append(original: Range<Int>, lineSkip: Int) {
         let isRejected = !rowReasons.isEmpty
+        if isRejected { encoded.truncate(to: rowStart - plan.prefix.count) }
         rows.append(
             JudgedRow(
                 originalStart: UInt32(original.lowerBound), originalCount: UInt32(original.count),
-                encodedStart: UInt32(rowStart),
+                encodedStart: UInt32(isRejected ? encoded.count : rowStart),
                 encodedCount: isRejected ? 0 : UInt32(encoded.count - rowStart),
                 reasonsStart: UInt32(reasons.count), reasonsCount: UInt32(rowReasons.count),
                 lineSkip: UInt32(lineSkip)))
         if isRejected {
-            encoded.truncate(to: rowStart - plan.prefix.count)
             reasons.append(contentsOf: rowReasons)
             rowReasons.removeAll(keepingCapacity: true)
         }
