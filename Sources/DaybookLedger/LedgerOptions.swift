@@ -21,6 +21,7 @@ public struct LedgerOptions: Sendable {
     /// everything that waited was answered `.outcomeUnknown`.
     public var onFatal: @Sendable (LogError) -> Void
 
+    /// The bounds of the interface, with these clocks; `onFatal` must end the process.
     public init(
         wallClock: @escaping @Sendable () -> Microseconds,
         bootClock: @escaping @Sendable () -> Microseconds,
@@ -47,8 +48,11 @@ public struct LedgerStatus: Sendable, Equatable {
     }
     /// The log up to the last durable group.
     public var head: TreeHead
+    /// Version of the dictionary in force.
     public var catalogVersion: String
+    /// Batches that wait or are being written.
     public var queuedBatchCount: Int
+    /// Bytes of these batches, against `LedgerOptions.queueByteLimit`.
     public var queuedByteCount: Int
     /// Nil while batches are taken.
     public var hold: Hold?

@@ -30,6 +30,7 @@ public protocol LedgerService: AnyObject, Sendable {
     /// The first of the ledger's own events that were recorded with this key. Waits for the writer.
     func control(idempotencyKey: String) async throws(LedgerError) -> Control?
 
+    /// How the ledger is doing now.
     var status: LedgerStatus { get }
 
     /// Takes the wall clock for right, though it jumped; appends go on.
