@@ -24,11 +24,13 @@ final class JSONParserPool: Sendable {
         }
         defer {
             let isSmall = djs_held_bytes(parser.pointer) <= Self.heldByteCountMax
-            let isKept = isSmall && free.withLock { parsers in
-                guard parsers.count < Self.parserCountMax else { return false }
-                parsers.append(parser)
-                return true
-            }
+            let isKept =
+                isSmall
+                && free.withLock { parsers in
+                    guard parsers.count < Self.parserCountMax else { return false }
+                    parsers.append(parser)
+                    return true
+                }
             if !isKept { djs_free(parser.pointer) }
         }
         return body(parser.pointer)
