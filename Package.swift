@@ -28,6 +28,9 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTesting = Target.Dependency.product(
+    name: "HummingbirdTesting", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let lifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
@@ -42,6 +45,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -77,14 +81,14 @@ let package = Package(
             "DaybookServer",
             [
                 "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
-                crypto, hummingbird, lifecycle, log, nioCore,
+                crypto, httpTypes, hummingbird, lifecycle, log, nioCore,
             ]),
         .executableTarget(
             name: "daybook",
             dependencies: [
                 "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
                 "DaybookProjections", "DaybookSegments", "DaybookServer", "Postgres",
-                arguments, crypto, httpClient, lifecycle, log, systemPackage,
+                arguments, crypto, httpClient, lifecycle, log, nioCore, systemPackage,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -97,9 +101,9 @@ let package = Package(
 
         tests("AvroTests", ["Avro", "TestSupport"]),
         tests("PostgresTests", ["Postgres", "TestSupport"]),
-        tests("DaybookLogTests", ["DaybookLog", "TestSupport"]),
+        tests("DaybookLogTests", ["Avro", "DaybookLog", "TestSupport"]),
         tests("DaybookSegmentsTests", ["DaybookSegments", "DaybookLog", "TestSupport"]),
-        tests("DaybookCatalogTests", ["DaybookCatalog", "TestSupport"]),
+        tests("DaybookCatalogTests", ["Avro", "DaybookCatalog", "Postgres", "TestSupport"]),
         tests("DaybookIntakeTests", ["DaybookIntake", "DaybookCatalog", "TestSupport"]),
         tests(
             "DaybookLedgerTests",
@@ -107,7 +111,13 @@ let package = Package(
         tests(
             "DaybookProjectionsTests",
             ["DaybookProjections", "DaybookSegments", "DaybookLedger", "Postgres", "TestSupport"]),
-        tests("DaybookServerTests", ["DaybookServer", "TestSupport"]),
+        tests(
+            "DaybookServerTests",
+            [
+                "DaybookServer", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
+                "DaybookSegments", "TestSupport", httpTypes, hummingbird, hummingbirdTesting, log,
+            ]),
+        tests("FormatTests", ["Avro", "DaybookLog", "DaybookSegments", "TestSupport"]),
         tests("IntegrationTests", ["TestSupport"]),
         tests("TidyTests", ["TestSupport"]),
         .target(

@@ -29,7 +29,8 @@ public struct AvroSkipper: Sendable {
     /// Moves the cursor behind `count` values.
     public func skip(_ count: Int, _ cursor: inout ByteCursor) throws(AvroDecodingError) {
         if program.isEmpty(root) { return }
-        for _ in 0..<count { try program.skip(root, &cursor) }
+        precondition(count >= 0, "a count is never negative")
+        try program.skip(root, count: count, &cursor)
     }
 }
 
@@ -119,11 +120,12 @@ struct SkipProgram: Sendable {
         return first..<children.count
     }
 
-    /// Moves the cursor behind one value of `node`.
-    func skip(_ node: Int, _ cursor: inout ByteCursor) throws(AvroDecodingError) {
+    /// Moves the cursor behind `count` values of `node`.
+    func skip(_ node: Int, count: Int = 1, _ cursor: inout ByteCursor) throws(AvroDecodingError) {
         try nodes.withUnsafeBufferPointer { nodes throws(AvroDecodingError) in
             try children.withUnsafeBufferPointer { children throws(AvroDecodingError) in
-                try Walk(nodes: nodes, children: children).skip(node, &cursor, depthMax)
+                let walk = Walk(nodes: nodes, children: children)
+                for _ in 0..<count { try walk.skip(node, &cursor, depthMax) }
             }
         }
     }
@@ -132,32 +134,41 @@ struct SkipProgram: Sendable {
         let nodes: UnsafeBufferPointer<Node>
         let children: UnsafeBufferPointer<Int>
 
+        /// Leaves are done in the caller's loop; only what has parts costs a call.
+        @inline(__always)
         func skip(
             _ node: Int, _ cursor: inout ByteCursor, _ depthLeft: Int
         ) throws(AvroDecodingError) {
             switch nodes[node] {
             case .empty: break
             case .boolean: _ = try cursor.readBoolean()
-            case .varint: _ = try cursor.readLong()
+            case .varint: try cursor.skipLong()
             case .raw(let byteCount): try cursor.skip(byteCount)
             case .counted: _ = try cursor.readBytes()
             case .enumeration(let symbolCount): _ = try cursor.readIndex(below: symbolCount)
+            case .record, .union, .array, .map: try skipNested(node, &cursor, depthLeft)
+            }
+        }
+
+        private func skipNested(
+            _ node: Int, _ cursor: inout ByteCursor, _ depthLeft: Int
+        ) throws(AvroDecodingError) {
+            guard depthLeft > 0 else { throw .tooDeep }
+            switch nodes[node] {
             case .record(let first, let end):
-                guard depthLeft > 0 else { throw .tooDeep }
                 for child in first..<end { try skip(children[child], &cursor, depthLeft - 1) }
             case .union(let first, let end):
                 let branch = try cursor.readIndex(below: end - first)
-                guard depthLeft > 0 else { throw .tooDeep }
                 try skip(children[first + branch], &cursor, depthLeft - 1)
             case .array(let item): try skipBlocks(of: item, hasKeys: false, &cursor, depthLeft)
             case .map(let value): try skipBlocks(of: value, hasKeys: true, &cursor, depthLeft)
+            default: preconditionFailure("only nodes with parts are nested")
             }
         }
 
         private func skipBlocks(
             of item: Int, hasKeys: Bool, _ cursor: inout ByteCursor, _ depthLeft: Int
         ) throws(AvroDecodingError) {
-            guard depthLeft > 0 else { throw .tooDeep }
             var isEmpty = false
             if case .empty = nodes[item] { isEmpty = true }
             while true {

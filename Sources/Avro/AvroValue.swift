@@ -53,7 +53,7 @@ extension AvroValue {
     /// The value that a default's JSON means for a schema; nil where it means none.
     ///
     /// Source: Apache Avro 1.11 specification, "Complex Types", the table of field defaults. For a
-    /// union it is the first branch that takes the JSON (1.11 knows only the first branch, 1.12 all).
+    /// union it is the first branch that takes the JSON, as in 1.12 (1.11 knows only the first).
     init?(
         json: AvroJSON, schema: AvroSchema, definitions: [AvroName: AvroSchema], depth: Int = 0
     ) {

@@ -59,6 +59,17 @@ public struct ByteCursor {
         return try readLongSlowly()
     }
 
+    /// Passes over an Avro `long` (or `int`); whether it fits 64 bits is not looked at.
+    @inlinable public mutating func skipLong() throws(AvroDecodingError) {
+        let limit = next + min(10, end - next)
+        while next < limit {
+            let byte = next.pointee
+            next += 1
+            if byte < 0x80 { return }
+        }
+        throw limit == end ? .truncated : .varintTooLong
+    }
+
     @usableFromInline mutating func readLongSlowly() throws(AvroDecodingError) -> Int64 {
         var bits: UInt64 = 0
         var shift: UInt64 = 0
@@ -87,7 +98,9 @@ public struct ByteCursor {
     }
 
     /// Avro `bytes` or `string`: the bytes after the length.
-    @inlinable public mutating func readBytes() throws(AvroDecodingError) -> UnsafeRawBufferPointer {
+    @inlinable public mutating func readBytes() throws(AvroDecodingError)
+        -> UnsafeRawBufferPointer
+    {
         let count = try readLong()
         guard count >= 0 else { throw .badLength(count) }
         guard count <= Int64(remaining) else { throw .truncated }

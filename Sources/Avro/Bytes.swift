@@ -1,7 +1,7 @@
 /// Immutable bytes with one owner of the memory and any number of readers.
 ///
-/// A `Bytes` is made by `ByteSink.finish()` without a copy, or by copying a buffer. It is a class so
-/// that a batch, a block and a reader can hold the same memory without counting array elements.
+/// A `Bytes` is made by `ByteSink.finish()` without a copy, or by copying a buffer. It is a class
+/// so that a batch, a block and a reader can hold the same memory without counting array elements.
 // @unchecked: the memory is written before `init` returns, never after, and freed in `deinit`.
 public final class Bytes: @unchecked Sendable {
     @usableFromInline let base: UnsafeMutablePointer<UInt8>

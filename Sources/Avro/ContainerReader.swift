@@ -116,7 +116,8 @@ public struct ContainerReader: ~Copyable {
         }
     }
 
-    /// The next block; nil at the file's end. Throws `AvroContainerError`, or what the input throws.
+    /// The next block; nil at the file's end. Throws `AvroContainerError`, or what the input
+    /// throws.
     public mutating func nextBlock() throws -> ContainerBlock? {
         try need(Self.frontByteCountMax)
         guard buffer.count > used else { return nil }

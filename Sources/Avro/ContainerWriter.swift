@@ -11,10 +11,10 @@ public struct ContainerWriter<Failure: Error>: ~Copyable {
     /// The header that was written.
     public let header: ContainerHeader
     private let output: Output
-    private let blockByteCount: Int
+    @usableFromInline let blockByteCount: Int
     private let encoder: AvroEncoder
-    private var content: ByteSink
-    private var valueCount = 0
+    @usableFromInline var content: ByteSink
+    @usableFromInline var valueCount = 0
     /// A block as it goes out: front, data, sync marker.
     private var block = ByteSink()
     private var deflater: Deflater?
@@ -43,13 +43,13 @@ public struct ContainerWriter<Failure: Error>: ~Copyable {
     }
 
     /// Adds one value that is encoded already.
-    public mutating func append(encoded value: UnsafeRawBufferPointer) throws(Failure) {
+    @inlinable public mutating func append(encoded value: UnsafeRawBufferPointer) throws(Failure) {
         content.append(raw: value)
         try countValue()
     }
 
     /// Adds the one value that `encode` writes: the way without a copy.
-    public mutating func append(
+    @inlinable public mutating func append(
         _ encode: (inout ByteSink) throws(Failure) -> Void
     ) throws(Failure) {
         let start = content.count
@@ -68,7 +68,7 @@ public struct ContainerWriter<Failure: Error>: ~Copyable {
         try countValue()
     }
 
-    private mutating func countValue() throws(Failure) {
+    @inlinable mutating func countValue() throws(Failure) {
         valueCount += 1
         if content.count >= blockByteCount { try flush() }
     }

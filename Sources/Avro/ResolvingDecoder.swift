@@ -20,8 +20,8 @@ public struct ResolvingDecoder: Sendable {
 
     /// A decoder of `writer`'s data as `reader`'s values.
     ///
-    /// With `ignoringRootNames`, a record at the top is taken for the reader's whatever its name is:
-    /// other programs name the record of a table as they like.
+    /// With `ignoringRootNames`, a record at the top is taken for the reader's whatever its name
+    /// is: other programs name the record of a table as they like.
     ///
     /// Throws `.unresolvable` with the reader's place where no data of the writer could be read.
     public init(
@@ -84,6 +84,9 @@ private struct Decoding {
                 throw .unresolvable(path: path, .kind(writer: "a symbol", reader: name))
             }
             return .enumeration(symbol)
+        case .readerUnion(let branch, let step):
+            // Not a level of its own: the bytes have no union here, or it was counted.
+            return .union(branch, try value(step, depthLeft: depthLeft))
         case .impossible(let path, let mismatch): throw .unresolvable(path: path, mismatch)
         default: return try nested(index, depthLeft: depthLeft)
         }
@@ -109,8 +112,6 @@ private struct Decoding {
         case .writerUnion(let steps):
             let branch = try cursor.readIndex(below: steps.count)
             return try value(steps[branch], depthLeft: depthLeft - 1)
-        case .readerUnion(let branch, let step):
-            return .union(branch, try value(step, depthLeft: depthLeft - 1))
         default: preconditionFailure("only steps with parts are nested")
         }
     }

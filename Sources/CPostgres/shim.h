@@ -1,6 +1,6 @@
 #include <libpq-fe.h>
 
-// Three things of glibc's <spawn.h> that it shows to GNU sources only; Swift's Glibc module is none.
+// Three things of glibc's <spawn.h> that only GNU sources see, which Swift's Glibc module is not.
 #include <spawn.h>
 
 #ifndef POSIX_SPAWN_SETSID

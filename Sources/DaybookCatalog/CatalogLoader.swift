@@ -41,7 +41,7 @@ public enum CatalogLoader {
                 continue
             }
             let file = FileReader(name: path, diagnostics: diagnostics)
-            drafts += file.drafts(of: text, documentCountMax: 1)
+            drafts += file.drafts(ofFile: text)
         }
         return try build(drafts, diagnostics)
     }
@@ -55,8 +55,7 @@ public enum CatalogLoader {
         guard !files.isEmpty else { throw .noDefinitions(folder: "the dictionary") }
         let diagnostics = DiagnosticList()
         let drafts = files.flatMap {
-            FileReader(name: $0.name, diagnostics: diagnostics)
-                .drafts(of: $0.text, documentCountMax: 1)
+            FileReader(name: $0.name, diagnostics: diagnostics).drafts(ofFile: $0.text)
         }
         return try build(drafts, diagnostics)
     }
@@ -84,11 +83,16 @@ struct FileReader {
 
     private var start: Place { Place(file: name, line: 1, column: 1) }
 
-    func drafts(of text: String, documentCountMax: Int) -> [Draft] {
+    /// The definition of a file that someone wrote.
+    func drafts(ofFile text: String) -> [Draft] {
         guard isBounded(text) else {
             diagnostics.lacksDefinition = true
             return []
         }
+        return drafts(of: text, documentCountMax: 1)
+    }
+
+    func drafts(of text: String, documentCountMax: Int) -> [Draft] {
         var roots: [Node] = []
         do {
             let parser = try Parser(yaml: text, encoding: .utf8)

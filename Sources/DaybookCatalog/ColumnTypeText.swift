@@ -14,8 +14,9 @@ extension ColumnType: CustomStringConvertible {
         }
     }
 
-    static let all =
-        "integer, number, decimal(p,s), boolean, string, date, timestamp or uuid"
+    static let names = [
+        "integer", "number", "decimal(p,s)", "boolean", "string", "date", "timestamp", "uuid",
+    ]
 
     /// What Avro's and Postgres's decimals can both hold, and 128 bits too.
     static let precisionMax = 38
@@ -36,10 +37,11 @@ extension ColumnType: CustomStringConvertible {
         case "uuid": self = .uuid
         case _ where text.hasPrefix("decimal"): self = try Self.decimal(text)
         default:
-            let meant = Self.otherNames[text.lowercased()]
+            let meant = Self.otherNames[text.lowercased()].map { "did you mean `\($0)`?" }
             throw TextError(
                 problem: "`\(text)` is no type",
-                remedy: meant.map { "did you mean `\($0)`?" } ?? "write \(Self.all)")
+                remedy: meant
+                    ?? Naming.suggestion(for: text, among: Self.names, kind: "the types"))
         }
     }
 
@@ -64,7 +66,7 @@ extension ColumnType: CustomStringConvertible {
     /// What other systems call these types.
     private static let otherNames: [String: String] = [
         "int": "integer", "int64": "integer", "bigint": "integer", "long": "integer",
-        "intger": "integer", "float": "number", "double": "number", "real": "number",
+        "float": "number", "double": "number", "real": "number",
         "numeric": "decimal(p,s)", "bool": "boolean", "text": "string", "varchar": "string",
         "str": "string", "datetime": "timestamp", "timestamptz": "timestamp", "time": "timestamp",
         "guid": "uuid",

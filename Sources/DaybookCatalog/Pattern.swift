@@ -31,7 +31,8 @@ public final class Pattern: @unchecked Sendable {
         }
         guard let compiled else {
             let end = words.firstIndex(of: 0) ?? words.count
-            let reason = String(decoding: words[..<end].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            let reason = String(
+                decoding: words[..<end].map { UInt8(bitPattern: $0) }, as: UTF8.self)
             throw .badPattern(reason: reason)
         }
         self.text = text

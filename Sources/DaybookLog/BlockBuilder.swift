@@ -1,8 +1,9 @@
 import Avro
 
-/// Builds a group's block: the batches' records one after the other, each hashed as it is finished.
+/// Builds a group's block: the batches' records one after the other, each hashed when it is done.
 ///
-/// One builder, one owner, one buffer: the records are assembled where they will be compressed from.
+/// One builder, one owner, one buffer: the records are assembled where they will be compressed
+/// from.
 public struct BlockBuilder: ~Copyable, Sendable {
     /// Facts of one batch that the engine counts by.
     public struct Entry: Sendable {

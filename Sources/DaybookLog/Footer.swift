@@ -28,7 +28,7 @@ public struct TableCount: Sendable, Equatable {
     }
 }
 
-/// The frame that seals a segment. All in it can be derived from the blocks: losing it costs a scan.
+/// The frame that seals a segment. All in it can be derived from the blocks: a loss costs a scan.
 ///
 /// Layout: FORMAT.md, "Footer".
 public struct Footer: Sendable, Equatable {

@@ -19,8 +19,8 @@ public protocol LogEngine: AnyObject, Sendable {
     ///   fate is unknown: the caller answers so and ends the process.
     func append(_ group: consuming BlockBuilder) throws(LogError) -> DurableBlock
 
-    /// Writes down that the last block is durable, if nothing after it says so. Called by the writer
-    /// after `LogLimits.quietSeconds` without a group. Blocks.
+    /// Writes down that the last block is durable, if nothing after it says so. Called by the
+    /// writer after `LogLimits.quietSeconds` without a group. Blocks.
     func attest() throws(LogError)
 
     /// Ends the segment and begins another whose records have `schema`. Blocks.
@@ -33,8 +33,8 @@ public protocol LogEngine: AnyObject, Sendable {
     /// The position after all batches with `received_at` ≤ `time`.
     func position(asOf time: Microseconds) throws(LogError) -> Position
 
-    /// Blocks until something at or beyond `position` is durable, the time is over, or the engine is
-    /// closed; whether it is durable.
+    /// Blocks until something at or beyond `position` is durable, the time is over, or the engine
+    /// is closed; whether it is durable.
     func waitForEvents(from position: Position, timeoutSeconds: Double) -> Bool
 
     /// Keeps a projector's confirmed checkpoint as evidence for the next start.

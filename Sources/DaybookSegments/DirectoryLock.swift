@@ -3,7 +3,7 @@ import Glibc
 
 /// The right to write a data directory, held by one process at a time.
 ///
-/// An advisory lock (`flock(2)`) on the file `lock`: the system lets go of it when the process ends,
+/// An advisory lock (`flock(2)`) on the file `lock`: the system lets go when the process ends,
 /// however it ends, so a lock is never stale. The file's text names the holder, for people.
 public final class DirectoryLock: Sendable {
     private let descriptor: Int32

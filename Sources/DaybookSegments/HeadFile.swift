@@ -60,7 +60,8 @@ struct HeadFile: ~Copyable {
         var youngest: HeadRecord?
         for slot in 0..<2 where count >= slot * slotByteCount + HeadRecord.byteCount {
             let record = bytes.withUnsafeBytes { all in
-                HeadRecord(reading: UnsafeRawBufferPointer(rebasing: all[(slot * slotByteCount)...]))
+                HeadRecord(
+                    reading: UnsafeRawBufferPointer(rebasing: all[(slot * slotByteCount)...]))
             }
             if let record, record.sequence > youngest?.sequence ?? 0 { youngest = record }
         }

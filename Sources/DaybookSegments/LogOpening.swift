@@ -32,7 +32,7 @@ struct LogOpening {
             let names = try disk.names()
             let segments = try SegmentChain.files(names: names, disk: disk)
             guard let last = segments.last else { return try create(names: names) }
-            var chain = SegmentChain(disk: disk)
+            var chain = SegmentChain(disk: disk, mayWrite: true)
             let sealed = try chain.readable(Array(segments.dropLast()), before: last.header)
             report.damage = chain.damage
             return try openLast(last, sealed: sealed)

@@ -54,8 +54,8 @@ enum RecoveryDecision: Sendable, Equatable {
 /// The rule of recovery as a table: the first case whose columns hold decides.
 ///
 /// It never guesses. Bytes that are not valid are a torn tail only if nothing at all says that they
-/// had been durable; a single witness makes them corruption. FORMAT.md, "Recovery", is this table in
-/// prose; a test walks every combination of columns.
+/// had been durable; a single witness makes them corruption. FORMAT.md, "Recovery", is this table
+/// in prose; a test walks every combination of columns.
 enum RecoveryTable {
     struct Case: Sendable {
         let label: String

@@ -3,11 +3,14 @@ import DaybookLog
 /// The segments of a folder in order, each checked against its neighbours.
 struct SegmentChain {
     let disk: any LogDisk
+    /// Whether footers that were left out may be written now.
+    let mayWrite: Bool
     /// Ranges that cannot be read; they do not stop appends.
     private(set) var damage: [Corruption] = []
 
-    init(disk: any LogDisk) {
+    init(disk: any LogDisk, mayWrite: Bool) {
         self.disk = disk
+        self.mayWrite = mayWrite
     }
 
     /// Opens every segment's headers and checks that no segment is missing, foreign or twice there.
@@ -79,7 +82,7 @@ struct SegmentChain {
                     position: tail.scanner.state.position,
                     what: tail.faultText
                         ?? "it ends before segment \(next.segment) begins"))
-        } else if tail.faultText == nil {
+        } else if tail.faultText == nil, mayWrite {
             try seal(segment, tail)
         }
         return ReadableSegment(

@@ -34,8 +34,8 @@ public final class SegmentLog: LogEngine {
 
     /// Opens the log of a data directory (in its folder `log`), or makes a new ledger there.
     ///
-    /// - Throws: `.locked(by:)` if another process has it; `.corrupt` if durable bytes are missing or
-    ///   damaged, with everything left as it was.
+    /// - Throws: `.locked(by:)` if another process has it; `.corrupt` if durable bytes are missing
+    ///   or damaged, with everything left as it was.
     public static func open(
         folder: String, options: SegmentLogOptions
     ) throws(LogError) -> SegmentLog {
@@ -88,14 +88,24 @@ public final class SegmentLog: LogEngine {
         var slot: BlockBuilder? = consume group
         return try writing.withLock { (writing) throws(LogError) -> DurableBlock in
             guard let group = slot.take() else { preconditionFailure("a group is appended once") }
-            try prepare(&writing)
-            precondition(
-                group.schema == writing.writer?.segment.schema,
-                "a group's records have the schema of the segment")
-            guard let block = try writing.writer?.append(group) else { throw .closed }
-            publish(block, &writing)
-            return block
+            do throws(LogError) {
+                try prepare(&writing)
+                precondition(
+                    group.schema == writing.writer?.segment.schema,
+                    "a group's records have the schema of the segment")
+                guard let block = try writing.writer?.append(group) else { throw .closed }
+                publish(block, &writing)
+                return block
+            } catch {
+                throw SegmentLog.ended(error, &writing)
+            }
         }
+    }
+
+    /// Lets go of the writer for good if a sync failed: nothing is written or synced after that.
+    private static func ended(_ error: LogError, _ writing: inout Writing) -> LogError {
+        if case .syncFailed = error { writing.writer = nil }
+        return error
     }
 
     /// Begins another segment if the active one is full.
@@ -133,15 +143,23 @@ public final class SegmentLog: LogEngine {
         try writing.withLock { (writing) throws(LogError) in
             guard !writing.isSealed else { return }
             do throws(LogError) {
-                try writing.writer?.attest()
+                guard try writing.writer?.attest() != nil else { throw .closed }
             } catch .diskFull {
                 // An attestation is evidence, not data: the next one will do.
+            } catch {
+                throw SegmentLog.ended(error, &writing)
             }
         }
     }
 
     public func roll(to schema: LogSchema) throws(LogError) {
-        try writing.withLock { (writing) throws(LogError) in try roll(&writing, to: schema) }
+        try writing.withLock { (writing) throws(LogError) in
+            do throws(LogError) {
+                try roll(&writing, to: schema)
+            } catch {
+                throw SegmentLog.ended(error, &writing)
+            }
+        }
     }
 
     private func roll(_ writing: inout Writing, to schema: LogSchema) throws(LogError) {

@@ -148,8 +148,10 @@ struct SegmentScanner {
         let attestation = try SegmentFault.checked { () throws(FrameFault) in
             try Attestation(reading: bytes, salt: segment.header.salt)
         }
-        guard attestation == Attestation(
-            segment: state.segment, offset: offset, head: state.head)
+        guard
+            attestation
+                == Attestation(
+                    segment: state.segment, offset: offset, head: state.head)
         else { throw .frame(.misplaced) }
         attestedOffset = offset
         attestedPosition = state.position

@@ -9,6 +9,15 @@ struct SegmentTail {
     private(set) var faultText: String?
     /// Roots at the ends of blocks, to compare with what others knew.
     private var roots: [Position: Digest]
+    /// Where blocks end, in order.
+    private(set) var ends: [BlockEnd] = []
+
+    /// The end of a block: what is durable if the block is.
+    struct BlockEnd {
+        let head: TreeHead
+        let receivedAt: Microseconds
+        let offset: UInt64
+    }
 
     init(_ segment: SegmentFile, file: any DiskFile) throws {
         scanner = SegmentScanner(segment, file: file)
@@ -17,6 +26,10 @@ struct SegmentTail {
             while let found = try scanner.next() {
                 contents.add(found.header, entries: found.entries)
                 roots[found.header.endPosition] = found.header.rootAfter
+                ends.append(
+                    BlockEnd(
+                        head: scanner.state.head, receivedAt: found.header.lastReceivedAt,
+                        offset: scanner.offset))
             }
         } catch SegmentFault.disk(let error) {
             throw error

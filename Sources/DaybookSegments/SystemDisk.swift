@@ -15,6 +15,11 @@ public struct SystemDisk: LogDisk {
         }
     }
 
+    /// The folder at `path`, which is there.
+    init(existingFolder path: String) {
+        folder = path
+    }
+
     /// readdir(3)
     public func names() throws(DiskError) -> [String] {
         guard let stream = opendir(folder) else {

@@ -14,11 +14,31 @@ enum ChildProcess {
 
         /// The account `name` of this machine. (`getpwnam_r`)
         init?(named name: String) {
+            self.init { getpwnam_r(name, $0, $1, $2, $3) }
+        }
+
+        /// The account that owns the file `path`. (`getpwuid_r`)
+        init?(owning path: String) {
+            var facts = stat()
+            guard stat(path, &facts) == 0 else { return nil }
+            self.init { getpwuid_r(facts.st_uid, $0, $1, $2, $3) }
+        }
+
+        private typealias Entry = UnsafeMutablePointer<passwd>
+
+        private init?(
+            _ lookUp: (Entry, UnsafeMutablePointer<CChar>, Int, UnsafeMutablePointer<Entry?>)
+                -> Int32
+        ) {
             var entry = passwd()
-            var found: UnsafeMutablePointer<passwd>?
+            var found: Entry?
             var buffer = [CChar](repeating: 0, count: 16384)
-            guard getpwnam_r(name, &entry, &buffer, buffer.count, &found) == 0, found != nil
-            else { return nil }
+            // The entry's strings stand in the buffer.
+            let name = buffer.withUnsafeMutableBufferPointer { buffer in
+                lookUp(&entry, buffer.baseAddress!, buffer.count, &found) == 0 && found != nil
+                    ? String(cString: entry.pw_name) : nil
+            }
+            guard let name else { return nil }
             self.name = name
             userID = entry.pw_uid
             groupID = entry.pw_gid
@@ -61,7 +81,7 @@ enum ChildProcess {
 
         let arguments = command.map { strdup($0) } + [nil]
         let variables = environment.map { strdup($0) } + [nil]
-        defer { (arguments + variables).forEach { free($0) } }
+        defer { for text in arguments + variables { free(text) } }
         var pid: pid_t = 0
         let code = posix_spawn(&pid, command[0], &actions, &attributes, arguments, variables)
         guard code == 0 else {

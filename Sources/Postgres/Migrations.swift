@@ -13,6 +13,7 @@ public struct Migrations: Sendable {
         /// Its text: one or several statements, none of which ends the transaction.
         public let text: String
 
+        /// A file by its name and text.
         public init(name: String, text: String) {
             self.name = name
             self.text = text
@@ -138,7 +139,10 @@ public struct Migrations: Sendable {
                     [.text(file.name), .text(digest)])
             }
         } catch PostgresError.server(let error) {
-            throw PostgresError.migration(file: file.name, problem: .failed(.server(error)))
+            let line = error.characterPosition.map { position in
+                1 + file.text.unicodeScalars.prefix(position - 1).count { $0 == "\n" }
+            }
+            throw PostgresError.migration(file: file.name, problem: .failed(line: line, error))
         }
     }
 }

@@ -1,12 +1,9 @@
 import CPostgres
-
-#if canImport(Glibc)
 import Glibc
-#endif
 
 /// One connection to a Postgres server, by libpq. Every call blocks the calling thread.
 ///
-/// Not `Sendable`: one thread at a time uses it. `PostgresSession` keeps one on a thread of its own.
+/// Not `Sendable`: one thread at a time uses it. `PostgresSession` keeps one on its own thread.
 public final class PostgresConnection {
     /// How a connection is made. Other settings stand in the connection string.
     public struct Configuration: Sendable {
@@ -18,6 +15,7 @@ public final class PostgresConnection {
         /// The name shown in `pg_stat_activity`.
         public var applicationName: String
 
+        /// By default ten seconds, and no name.
         public init(
             conninfo: String, connectTimeoutSeconds: Int = 10, applicationName: String = ""
         ) {
@@ -29,8 +27,11 @@ public final class PostgresConnection {
 
     /// Something the server said beside its answers.
     public struct Notice: Sendable {
+        /// DEBUG to WARNING, in the server's language.
         public var severity: String
+        /// The five-character SQLSTATE.
         public var sqlState: String
+        /// The primary message.
         public var message: String
     }
 
@@ -80,7 +81,7 @@ public final class PostgresConnection {
     private static func open(_ parameters: [(String, String)]) -> OpaquePointer? {
         let keys = parameters.map { strdup($0.0) }
         let values = parameters.map { strdup($0.1) }
-        defer { (keys + values).forEach { free($0) } }
+        defer { for text in keys + values { free(text) } }
         let constantKeys = keys.map { UnsafePointer($0) } + [nil]
         let constantValues = values.map { UnsafePointer($0) } + [nil]
         return PQconnectdbParams(constantKeys, constantValues, 1)

@@ -49,8 +49,8 @@ public enum PostgresError: Error, Sendable {
         case outOfOrder
         /// The file ends the transaction it runs in.
         case endsTransaction
-        /// The server refused a statement in it.
-        indirect case failed(PostgresError)
+        /// The server refused a statement in it, near that line (from 1) where it says so.
+        case failed(line: Int?, ServerError)
     }
 }
 
@@ -107,6 +107,7 @@ extension PostgresError {
 }
 
 extension ServerError: CustomStringConvertible, CustomDebugStringConvertible {
+    /// For logs and callers: holds no row data.
     public var description: String {
         let table = [schema, table].compactMap(\.self).joined(separator: ".")
         let place = [
@@ -118,6 +119,7 @@ extension ServerError: CustomStringConvertible, CustomDebugStringConvertible {
         return "Postgres error \(sqlState): \(what)" + (place.isEmpty ? "" : " (\(place))")
     }
 
+    /// For a developer: may hold row data.
     public var debugDescription: String {
         let more = [
             detail.map { "detail: \($0)" }, hint.map { "hint: \($0)" },
@@ -128,6 +130,7 @@ extension ServerError: CustomStringConvertible, CustomDebugStringConvertible {
 }
 
 extension PostgresError: CustomStringConvertible, CustomDebugStringConvertible {
+    /// For logs and callers: holds no row data.
     public var description: String {
         switch self {
         case .connectionFailed(let why): "cannot connect to Postgres: \(why)"
@@ -153,6 +156,7 @@ extension PostgresError: CustomStringConvertible, CustomDebugStringConvertible {
         }
     }
 
+    /// For a developer: may hold row data.
     public var debugDescription: String {
         if case .server(let error) = self { return error.debugDescription }
         return description
@@ -160,6 +164,7 @@ extension PostgresError: CustomStringConvertible, CustomDebugStringConvertible {
 }
 
 extension PostgresError.MigrationProblem: CustomStringConvertible {
+    /// What is wrong with the file, and what to do.
     public var description: String {
         switch self {
         case .badName: "its name is not NNNN_name.sql"
@@ -171,7 +176,8 @@ extension PostgresError.MigrationProblem: CustomStringConvertible {
                 + "this program is older than the database"
         case .outOfOrder: "a file with a higher number has been applied already"
         case .endsTransaction: "it ends the transaction that it runs in"
-        case .failed(let error): error.description
+        case .failed(let line, let error):
+            (line.map { "line \($0): " } ?? "") + error.description
         }
     }
 }

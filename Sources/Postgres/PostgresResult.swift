@@ -54,8 +54,11 @@ public final class PostgresResult {
 }
 
 extension PostgresResult: RandomAccessCollection {
+    /// The first row's number, 0.
     public var startIndex: Int { 0 }
+    /// One past the last row's number.
     public var endIndex: Int { rowCount }
+    /// The row of that number.
     public subscript(row: Int) -> PostgresRow { PostgresRow(result: self, row: row) }
 }
 

@@ -16,6 +16,7 @@ public actor PostgresSession {
     private let prepare: Prepare
     private var connection: PostgresConnection?
 
+    /// The thread where blocking is allowed.
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
     }

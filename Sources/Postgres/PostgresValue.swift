@@ -22,23 +22,37 @@ public enum PostgresValue: Sendable, Equatable {
 }
 
 extension PostgresValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
+    /// `"…"` is text.
     public init(stringLiteral value: String) { self = .text(value) }
+    /// A number is a `bigint`.
     public init(integerLiteral value: Int64) { self = .int64(value) }
 }
 
 /// Object ids of built-in types (`src/include/catalog/pg_type.dat`); they never change.
 public enum TypeOID {
+    /// `boolean`
     public static let bool: UInt32 = 16
+    /// `bytea`
     public static let bytea: UInt32 = 17
+    /// `bigint`
     public static let int8: UInt32 = 20
+    /// `smallint`
     public static let int2: UInt32 = 21
+    /// `integer`
     public static let int4: UInt32 = 23
+    /// `text`
     public static let text: UInt32 = 25
+    /// `double precision`
     public static let float8: UInt32 = 701
+    /// `date`
     public static let date: UInt32 = 1082
+    /// `timestamptz`
     public static let timestamptz: UInt32 = 1184
+    /// `numeric`
     public static let numeric: UInt32 = 1700
+    /// `uuid`
     public static let uuid: UInt32 = 2950
+    /// `jsonb`
     public static let jsonb: UInt32 = 3802
 }
 

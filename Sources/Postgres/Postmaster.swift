@@ -29,15 +29,22 @@ struct Postmaster {
         "\(dataDirectory)/postmaster.pid"
     }
 
-    /// Whether that process lives and is this directory's server: a server works in its data
-    /// directory, a foreign process with a recycled number does not, nor does a zombie.
+    /// Whether that process lives and is this directory's server: a server is started with `-D`
+    /// and its directory, a foreign process with a recycled number is not, and a zombie has no
+    /// arguments left. (`/proc/PID/cmdline`, proc(5): open to all, as `/proc/PID/cwd` is not)
     var isAlive: Bool {
         if ChildProcess.exitStatus(of: pid) != nil { return false }
-        var home = stat()
-        var work = stat()
-        guard stat(dataDirectory, &home) == 0, stat("/proc/\(pid)/cwd", &work) == 0
-        else { return false }
-        return home.st_dev == work.st_dev && home.st_ino == work.st_ino
+        guard let line = try? Data(contentsOf: URL(filePath: "/proc/\(pid)/cmdline")) else {
+            return false
+        }
+        let arguments = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        guard let flag = arguments.firstIndex(of: "-D"), flag + 1 < arguments.count else {
+            return false
+        }
+        var ours = stat()
+        var theirs = stat()
+        return stat(dataDirectory, &ours) == 0 && stat(arguments[flag + 1], &theirs) == 0
+            && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino
     }
 
     func signal(_ signal: Int32) {
@@ -51,6 +58,8 @@ struct Postmaster {
             if ContinuousClock.now >= deadline { return false }
             usleep(20_000)
         }
+        // A child of ours may have lost its arguments, yet not quite ended.
+        _ = ChildProcess.exitStatus(of: pid, wait: true)
         return true
     }
 

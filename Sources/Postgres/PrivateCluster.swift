@@ -27,6 +27,7 @@ public actor PrivateCluster {
     private let database: String
     private let startTimeoutSeconds: Int
 
+    /// The thread where blocking is allowed.
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
     }
@@ -55,9 +56,10 @@ public actor PrivateCluster {
     public func start() throws(PostgresError) -> Running {
         let owner = try serverUser()
         let version = try? String(contentsOfFile: "\(dataDirectory)/PG_VERSION", encoding: .utf8)
-        let programs = try PostgresPrograms.find(majorVersion: version.flatMap { text in
-            Int(text.prefix { $0.isNumber })
-        })
+        let programs = try PostgresPrograms.find(
+            majorVersion: version.flatMap { text in
+                Int(text.prefix { $0.isNumber })
+            })
         if version == nil {
             try initialise(programs, owner: owner)
         }
@@ -88,9 +90,12 @@ public actor PrivateCluster {
         path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"
     }
 
-    /// The account that must run the server; nil is our own.
+    /// The account that must run the server; nil is our own. Root runs it as the one who has the
+    /// cluster already.
     private func serverUser() throws(PostgresError) -> ChildProcess.User? {
         guard geteuid() == 0 else { return nil }
+        let owner = ChildProcess.User(owning: "\(dataDirectory)/PG_VERSION")
+        if let owner, owner.userID != 0 { return owner }
         guard let user = ChildProcess.User(named: "postgres") else {
             throw .clusterFailed("root cannot run Postgres, and there is no user postgres", log: "")
         }
@@ -99,8 +104,9 @@ public actor PrivateCluster {
 
     private func createDatabase(_ running: Running) throws(PostgresError) {
         guard database != "postgres" else { return }
-        let connection = try PostgresConnection(.init(
-            conninfo: running.conninfo(database: "postgres")))
+        let connection = try PostgresConnection(
+            .init(
+                conninfo: running.conninfo(database: "postgres")))
         let found = try connection.query(
             "SELECT 1 FROM pg_database WHERE datname = $1", [.text(database)])
         if found.isEmpty {
@@ -116,6 +122,9 @@ extension PrivateCluster {
     private func initialise(
         _ programs: PostgresPrograms, owner: ChildProcess.User?
     ) throws(PostgresError) {
+        if access(dataDirectory, F_OK) == 0 && access(dataDirectory, R_OK | X_OK) != 0 {
+            throw .system(call: "access", path: dataDirectory, .permissionDenied)
+        }
         let manager = FileManager.default
         let content = (try? manager.contentsOfDirectory(atPath: dataDirectory)) ?? []
         guard content.isEmpty else {
@@ -288,7 +297,8 @@ extension PrivateCluster {
         do {
             let log = try FileDescriptor.open(
                 FilePath(logPath), .readWrite,
-                options: [.append, .create, .closeOnExec, .noFollow], permissions: [.ownerReadWrite])
+                options: [.append, .create, .closeOnExec, .noFollow],
+                permissions: [.ownerReadWrite])
             if let owner { fchown(log.rawValue, owner.userID, owner.groupID) }
             return log
         } catch {
@@ -303,7 +313,8 @@ extension PrivateCluster {
         let end = (try? log.seek(offset: 0, from: .end)) ?? start
         let first = max(start, end - 4096)
         let text = try? [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
-            count = try log.read(fromAbsoluteOffset: first, into: UnsafeMutableRawBufferPointer(buffer))
+            let buffer = UnsafeMutableRawBufferPointer(buffer)
+            count = try log.read(fromAbsoluteOffset: first, into: buffer)
         }
         return String(decoding: text ?? [], as: UTF8.self)
     }

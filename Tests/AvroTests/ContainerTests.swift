@@ -1,5 +1,6 @@
 import Avro
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Container files and other libraries")
@@ -8,25 +9,23 @@ struct ContainerTests {
         "Files of other libraries are read with equal values, and written back for them to read",
         arguments: ["fastavro", "avro"], ["null", "deflate"])
     func filesOfOthers(library: String, codec: String) throws {
-        try Oracle.withFolder { folder in
-            let theirs = folder.appendingPathComponent("theirs.avro")
-            try Oracle.make(library, codec, theirs)
-            let (header, values) = try File.read([UInt8](Data(contentsOf: theirs)))
-            #expect(header.codec.rawValue == codec)
-            #expect(header.schema == (try Oracle.everything()))
-            #expect(values.count == 9)
+        let folder = try TemporaryFolder()
+        let theirs = folder.path("theirs.avro")
+        try Oracle.python(["make", library, codec, theirs])
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: theirs))
+        let (header, values) = try File.read([UInt8](bytes))
+        #expect(header.codec.rawValue == codec)
+        #expect(header.schema == (try Oracle.everything()))
+        #expect(values.count == 9)
 
-            let ours = folder.appendingPathComponent("ours.avro")
-            try Data(File.write(values, header.schema, codec: header.codec)).write(to: ours)
-            for reader in ["fastavro", "avro"] {
-                let rendering = Rendering(
-                    definitions: header.schema.definitions,
-                    hasLocalTimestamps: reader == "fastavro")
-                let shown = try values.map { try rendering.show($0, header.schema) }
-                let files = [theirs.path, ours.path]
-                let dumps = try Oracle.python(["dump", reader] + files, as: [[String]].self)
-                #expect(dumps == [shown, shown], "read by \(reader)")
-            }
+        let ours = try File.save(
+            File.write(values, header.schema, codec: header.codec), as: "ours.avro", in: folder)
+        for reader in ["fastavro", "avro"] {
+            let rendering = Rendering(
+                definitions: header.schema.definitions, hasLocalTimestamps: reader == "fastavro")
+            let shown = try values.map { try rendering.show($0, header.schema) }
+            let dumps = try Oracle.python(["dump", reader, theirs, ours], as: [[String]].self)
+            #expect(dumps == [shown, shown], "read by \(reader)")
         }
     }
 
@@ -69,14 +68,13 @@ struct ContainerTests {
                 + #""at": 1636253322000000, "next": \#(next)}"#
         }
         let expected = line(#"{"Plain": \#(line("null"))}"#)
-        try Oracle.withFolder { folder in
-            let file = folder.appendingPathComponent("ours.avro")
-            let values = Array(repeating: value, count: 50)
-            try Data(File.write(values, schema, codec: codec)).write(to: file)
-            let output = try Oracle.run("/usr/bin/avrocat", [file.path])
-            let lines = String(decoding: output, as: UTF8.self).split(separator: "\n")
-            #expect(lines == Array(repeating: expected[...], count: 50))
-        }
+        let folder = try TemporaryFolder()
+        let values = Array(repeating: value, count: 50)
+        let file = try File.save(
+            File.write(values, schema, codec: codec), as: "ours.avro", in: folder)
+        let output = try Oracle.run("avrocat", [file])
+        let lines = String(decoding: output, as: UTF8.self).split(separator: "\n")
+        #expect(lines == Array(repeating: expected[...], count: 50))
     }
 
     @Test("A header reads back as it was written, with the schema's very text")

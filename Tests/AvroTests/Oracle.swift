@@ -1,74 +1,46 @@
 import Avro
 import Foundation
+import TestSupport
 import Testing
 
-/// Runs other programs on Avro files.
+/// Other programs' view of Avro files.
 enum Oracle {
     struct Failure: Error, CustomStringConvertible {
         var description: String
     }
 
-    static let root = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    static let scripts = root.appendingPathComponent("Tests/AvroTests/scripts")
+    static let scripts = packageRoot + "/Tests/AvroTests/scripts"
+
+    /// The JSON of the schema that uses every type.
+    static func everythingText() throws -> String {
+        try String(contentsOfFile: scripts + "/everything.avsc", encoding: .utf8)
+    }
 
     /// The schema that uses every type.
     static func everything() throws -> AvroSchema {
-        let file = scripts.appendingPathComponent("everything.avsc")
-        return try AvroSchema(json: String(contentsOf: file, encoding: .utf8))
+        try AvroSchema(json: everythingText())
     }
 
-    /// What `scripts/oracle.py` prints, as JSON.
+    /// Standard output of `scripts/oracle.py`.
     @discardableResult
+    static func python(_ arguments: [String], input: Data = Data()) throws -> Data {
+        try run(pythonPath, [scripts + "/oracle.py"] + arguments, input: input)
+    }
+
+    /// The JSON that `scripts/oracle.py` prints.
     static func python<T: Decodable>(
         _ arguments: [String], input: Data = Data(), as type: T.Type
     ) throws -> T {
-        let script = scripts.appendingPathComponent("oracle.py").path
-        let python = root.appendingPathComponent(".venv/bin/python").path
-        let output = try run(python, [script] + arguments, input: input)
-        return try JSONDecoder().decode(type, from: output)
-    }
-
-    /// Has another library write its file of every type.
-    static func make(_ library: String, _ codec: String, _ file: URL) throws {
-        let script = scripts.appendingPathComponent("oracle.py").path
-        let python = root.appendingPathComponent(".venv/bin/python").path
-        _ = try run(python, [script, "make", library, codec, file.path])
+        try JSONDecoder().decode(type, from: python(arguments, input: input))
     }
 
     /// Standard output of a program that must end well.
-    static func run(_ path: String, _ arguments: [String], input: Data = Data()) throws -> Data {
-        guard FileManager.default.isExecutableFile(atPath: path) else {
-            throw Failure(description: "\(path) is missing: run script/bootstrap")
+    static func run(_ tool: String, _ arguments: [String], input: Data = Data()) throws -> Data {
+        let result = try runTool(tool, arguments, input: input)
+        guard result.status == 0 else {
+            throw Failure(description: "\(tool) \(arguments) failed: \(result.errorText)")
         }
-        return try withFolder { folder in
-            let files = ["in", "out", "err"].map { folder.appendingPathComponent($0) }
-            try input.write(to: files[0])
-            try Data().write(to: files[1])
-            try Data().write(to: files[2])
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: path)
-            process.arguments = arguments
-            process.standardInput = try FileHandle(forReadingFrom: files[0])
-            process.standardOutput = try FileHandle(forWritingTo: files[1])
-            process.standardError = try FileHandle(forWritingTo: files[2])
-            try process.run()
-            process.waitUntilExit()
-            guard process.terminationStatus == 0 else {
-                let said = try String(contentsOf: files[2], encoding: .utf8)
-                throw Failure(description: "\(path) \(arguments) failed: \(said)")
-            }
-            return try Data(contentsOf: files[1])
-        }
-    }
-
-    /// A folder for the time of `body`.
-    static func withFolder<R>(_ body: (URL) throws -> R) throws -> R {
-        let folder = FileManager.default.temporaryDirectory
-            .appendingPathComponent("avro-tests-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        return try body(folder)
+        return result.output
     }
 }
 
@@ -139,6 +111,15 @@ struct Rendering {
 
 /// Whole files, in memory.
 enum File {
+    /// Puts a file into a folder, and gives its path.
+    static func save(
+        _ file: [UInt8], as name: String, in folder: TemporaryFolder
+    ) throws -> String {
+        let path = folder.path(name)
+        try Data(file).write(to: URL(fileURLWithPath: path))
+        return path
+    }
+
     /// A container file of `values`.
     static func write(
         _ values: [AvroValue], _ schema: AvroSchema, codec: ContainerCodec = .null,

@@ -19,7 +19,8 @@ struct ConnectionTests {
                 let row = try #require(rows.first)
                 #expect(row.int64("number") == .min)
                 #expect(row.text("name") == "zwölf 🐘")
-                #expect(row.bytes("raw") == (format == .binary ? [0, 1, 255] : Array(#"\x0001ff"#.utf8)))
+                let raw = format == .binary ? [0, 1, 255] : Array(#"\x0001ff"#.utf8)
+                #expect(row.bytes("raw") == raw)
                 #expect(row.bool("yes") == true)
                 #expect(row.text("nothing") == nil && row.bytes("nothing") == nil)
                 #expect(row.int64("characters") == 7)
@@ -42,7 +43,10 @@ struct ConnectionTests {
     @Test("Identifiers and literals are quoted so that the server reads back the same text")
     func quoting() async throws {
         try await TestCluster.withConnection { connection in
-            for text in [#"a"b"#, "a'b", #"a\b"#, "SELECT", "ü 🐘", "'; DROP TABLE x; --", "e\u{301}\""] {
+            let texts = [
+                #"a"b"#, "a'b", #"a\b"#, "SELECT", "ü 🐘", "'; DROP TABLE x; --", "e\u{301}\"",
+            ]
+            for text in texts {
                 let rows = try connection.query(
                     "SELECT \(SQL.literal(text)) AS \(SQL.identifier(text))")
                 #expect(rows[0].text(0) == text)

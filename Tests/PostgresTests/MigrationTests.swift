@@ -64,8 +64,9 @@ struct MigrationTests {
         try await TestCluster.withConnection { connection in
             let good = File(name: "0001_a.sql", text: "CREATE TABLE \(schema).a (n int)")
             let bad = File(
-                name: "0002_b.sql", text: "CREATE TABLE \(schema).b (n int); CREATE TABLE oops")
-            try Self.expect("0002_b.sql", "Postgres error 42601") {
+                name: "0002_b.sql",
+                text: "CREATE TABLE \(schema).b (n int);\n\nCREATE TABLE oops oops")
+            try Self.expect("0002_b.sql", "line 3: Postgres error 42601") {
                 try Migrations([good, bad], schema: schema).apply(on: connection)
             }
             let tables = try connection.query(
@@ -82,7 +83,8 @@ struct MigrationTests {
 
     @Test("Names that are not NNNN_name.sql, and numbers taken twice, are refused")
     func names() throws {
-        for name in ["1_a.sql", "0001.sql", "0001_.sql", "0001_a.txt", "00a1_a.sql", "٠٠٠١_a.sql"] {
+        let bad = ["1_a.sql", "0001.sql", "0001_.sql", "0001_a.txt", "00a1_a.sql", "٠٠٠١_a.sql"]
+        for name in bad {
             try Self.expect(name, "its name is not") {
                 _ = try Migrations([File(name: name, text: "")], schema: "s")
             }

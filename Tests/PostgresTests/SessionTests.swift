@@ -1,3 +1,4 @@
+import Foundation
 import Postgres
 import Testing
 
@@ -66,6 +67,36 @@ struct SessionTests {
         }
         let rowCount = try await next
         #expect(rowCount == 1)
+    }
+
+    @Test("Blocked sessions hold no thread of the cooperative pool")
+    func blocking() async throws {
+        // Each waits in the server for all the others: on the pool, which has a thread a core,
+        // they would wait for ever.
+        let count = 2 * ProcessInfo.processInfo.activeProcessorCount + 4
+        let key = Int64.random(in: 0...Int64(UInt32.max))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<count {
+                group.addTask {
+                    try await TestCluster.withConnection { connection in
+                        try connection.setStatementTimeout(milliseconds: 30_000)
+                        try connection.execute(
+                            """
+                            SELECT pg_advisory_lock_shared(\(key));
+                            DO $$ BEGIN
+                                WHILE (SELECT count(*) < \(count) FROM pg_locks
+                                       WHERE locktype = 'advisory' AND objid = \(key)) LOOP
+                                    PERFORM pg_sleep(0.01);
+                                END LOOP;
+                            END $$;
+                            """)
+                        // Held until all have seen all.
+                        try connection.execute("SELECT pg_sleep(0.5)")
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
     }
 
     @Test("Many callers at a time take their turns")

@@ -1,5 +1,6 @@
 import Foundation
 import Postgres
+import Synchronization
 import Testing
 
 /// One private cluster for all tests of this process, made when first asked for; stopped, and its
@@ -10,7 +11,7 @@ enum TestCluster {
     private static let started = Task {
         let cluster = PrivateCluster(dataDirectory: folder.path + "/data", database: "tests")
         let running = try await cluster.start()
-        LeftBehind.add(running.processIdentifier, folder.path)
+        LeftBehind.add(pid: running.processIdentifier, folder: folder.path)
         return running.conninfo
     }
 
@@ -54,11 +55,10 @@ final class TemporaryFolder: Sendable {
 
 /// What is to be ended and removed when the process exits.
 enum LeftBehind {
-    private static let lock = NSLock()
-    nonisolated(unsafe) private static var items: [(pid: Int32, folder: String)] = []
+    private static let items = Mutex<[(pid: pid_t?, folder: String)]>([])
 
-    static func add(_ pid: Int32, _ folder: String) {
-        lock.withLock {
+    static func add(pid: pid_t? = nil, folder: String) {
+        items.withLock { items in
             if items.isEmpty {
                 atexit { LeftBehind.remove() }
             }
@@ -67,10 +67,12 @@ enum LeftBehind {
     }
 
     private static func remove() {
-        for (pid, folder) in items {
-            kill(pid, SIGQUIT)
-            var status: Int32 = 0
-            waitpid(pid, &status, 0)
+        for (pid, folder) in items.withLock({ $0 }) {
+            if let pid {
+                kill(pid, SIGQUIT)
+                var status: Int32 = 0
+                waitpid(pid, &status, 0)
+            }
             try? FileManager.default.removeItem(atPath: folder)
         }
     }

@@ -155,6 +155,8 @@ struct ColumnLookup {
 
     func index(of name: Located<String>) -> Int? {
         if let index = quietly(name.value) { return index }
+        // A table without its list of columns was reported as that.
+        if draft.columns.isEmpty { return nil }
         diagnostics.report(
             name.place, "table `\(draft.name.value)` has no column `\(name.value)`",
             Naming.suggestion(

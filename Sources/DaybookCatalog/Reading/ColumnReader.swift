@@ -35,7 +35,8 @@ struct ColumnReader {
     private func type(_ fields: Fields) -> ColumnType? {
         guard fields["type"] != nil else {
             reader.report(
-                fields.place, "column `\(name.value)` has no `type`", "write \(ColumnType.all)")
+                fields.place, "column `\(name.value)` has no `type`",
+                "the types are \(ColumnType.names.joined(separator: ", "))")
             return nil
         }
         guard let text = fields.text("type") else { return nil }

@@ -50,6 +50,10 @@ struct DefinitionReader {
             report(place, "\(what) has no value", "write one, in quotes if it starts with a sign")
             return nil
         }
+        if scalar.string.utf8.contains(0) {
+            report(place, "\(what) holds a zero byte", "remove it: Postgres has no text with one")
+            return nil
+        }
         return Located(value: scalar.string, place: place)
     }
 

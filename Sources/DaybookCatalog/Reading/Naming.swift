@@ -35,10 +35,10 @@ enum Naming {
     static func suggestion(for name: String, among known: [String], kind: String) -> String {
         let near = known.map { (name: $0, distance: distance(name.lowercased(), $0.lowercased())) }
             .min { $0.distance < $1.distance }
-        if let near, near.distance <= min(2, max(1, name.count / 2)) {
+        if let near, near.distance <= min(2, name.count / 2) {
             return "did you mean `\(near.name)`?"
         }
-        if known.isEmpty { return "there are no \(kind)" }
+        if known.isEmpty { return "there is none yet" }
         return "\(kind) are \(known.joined(separator: ", "))"
     }
 

@@ -1,5 +1,5 @@
 extension Table {
-    /// The Avro schema of one row, as JSON: a record `daybook.rows.<table>` with the columns in order.
+    /// The Avro schema of one row, as JSON: a record `daybook.rows.<table>`, columns in order.
     ///
     /// An optional column is a union with null first, and null by default. A column with a default
     /// has it here too, so that rows written before the column was added are read with it. The text

@@ -103,7 +103,8 @@ struct CanonicalWriter {
     /// Single quotes keep all characters but those that YAML does not print.
     private func quoted(_ value: String) -> String {
         if value.unicodeScalars.allSatisfy(Self.isPrintable) {
-            return "'" + value.split(separator: "'", omittingEmptySubsequences: false)
+            return "'"
+                + value.split(separator: "'", omittingEmptySubsequences: false)
                 .joined(separator: "''") + "'"
         }
         var quoted = "\""

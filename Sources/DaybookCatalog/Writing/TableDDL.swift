@@ -57,7 +57,8 @@ extension Table {
         let target = SQLText.identifier(schema) + "." + SQLText.identifier(name ?? self.name)
         let position = SQLText.identifier(Self.positionColumn)
         var lines = columns.map {
-            "    \(SQLText.identifier($0.name)) \($0.type.sqlType)\($0.isOptional ? "" : " NOT NULL")"
+            "    \(SQLText.identifier($0.name)) \($0.type.sqlType)"
+                + ($0.isOptional ? "" : " NOT NULL")
         }
         lines.append("    \(position) bigint NOT NULL")
         func list(_ set: [Int]) -> String {

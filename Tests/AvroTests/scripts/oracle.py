@@ -1,6 +1,7 @@
 """What other Avro libraries make of our files, and files of theirs, for the tests to compare.
 
-Values are printed in a text of their own, built from the Python values, so that every library's understanding of a type (a UTC time, a decimal) is compared and not only its bytes.
+Values are printed in a text of their own, built from the Python values, so that every library's
+understanding of a type (a UTC time, a decimal) is compared and not only its bytes.
 """
 
 import datetime

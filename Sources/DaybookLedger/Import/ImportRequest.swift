@@ -1,0 +1,111 @@
+import DaybookIntake
+import DaybookLog
+
+/// A file that is to be imported into a table.
+public struct ImportRequest: Sendable {
+    /// How the file's bytes are read.
+    public enum Format: Sendable, Hashable {
+        case csv(CSVHeader)
+        case ndjson
+    }
+
+    /// The file's name, for people; it becomes part of the batches' source.
+    public let file: String
+    public let table: String
+    public let format: Format
+    /// SHA-256 of the whole file: by it an import is known again.
+    public let digest: Digest
+    /// Who imports.
+    public let principal: String
+    /// Makes the import another one than those before it of the same content (`--force`).
+    public let nonce: String?
+
+    public init(
+        file: String, table: String, format: Format, digest: Digest, principal: String,
+        nonce: String? = nil
+    ) {
+        self.file = file
+        self.table = table
+        self.format = format
+        self.digest = digest
+        self.principal = principal
+        self.nonce = nonce
+    }
+
+    /// `csv:<file name>` or `ndjson:<file name>`.
+    var source: String {
+        switch format {
+        case .csv: "csv:\(file)"
+        case .ndjson: "ndjson:\(file)"
+        }
+    }
+
+    /// The idempotency key of the chunk with this number, or of another part. The same content, read
+    /// in the same way into the same table, has the same keys, whoever imports it.
+    func key(_ part: String) -> String {
+        var options: String
+        switch format {
+        case .csv(.absent): options = "csv"
+        case .csv(.present): options = "csv;header"
+        case .csv(.columns(let names)): options = "csv;columns=\(names.joined(separator: ","))"
+        case .ndjson: options = "ndjson"
+        }
+        if let nonce { options += ";force=\(nonce)" }
+        return "import/\(digest)/\(table)/\(options)/\(part)"
+    }
+}
+
+/// Why an import ended early. What was acknowledged stays; run again, it goes on from there.
+public enum ImportError: Error, Equatable, Sendable {
+    /// The ledger did not take a batch.
+    case ledger(LedgerError)
+    /// The file cannot be read under these options; nothing was recorded.
+    case intake(IntakeError)
+    /// The bytes could not be had; in the words of whoever read them.
+    case source(String)
+    /// The file's bytes are not those of its digest: it changed while it was read.
+    case fileChanged
+}
+
+/// What became of an import.
+public struct ImportSummary: Sendable, Equatable {
+    public let file: String
+    public let table: String
+    /// Accepted and rejected; blank lines are no rows.
+    public var rows: Int64 = 0
+    public var accepted: Int64 = 0
+    public var rejected: Int64 = 0
+    /// Blank lines.
+    public var blank: Int64 = 0
+    /// Position of the first row and of the last; nil if there is none.
+    public var firstPosition: Position?
+    public var lastPosition: Position?
+    /// Whether the same content was imported before; then the numbers are those of that import.
+    public var isAlreadyImported = false
+    /// How many rows have each code among their reasons.
+    public var codes: [String: Int64] = [:]
+    /// The first few rejections; none if it was imported before.
+    public var firstRejections: [Receipt.RejectedRow] = []
+
+    init(file: String, table: String) {
+        self.file = file
+        self.table = table
+    }
+
+    static let firstRejectionCount = 10
+
+    /// Counts one chunk's receipt.
+    mutating func add(_ receipt: Receipt) {
+        rows += Int64(receipt.rowCount)
+        accepted += Int64(receipt.acceptedCount)
+        rejected += Int64(receipt.rejected.count)
+        firstPosition = firstPosition ?? receipt.position
+        lastPosition = receipt.endPosition - 1
+        for row in receipt.rejected {
+            for code in Set(row.rejection.reasons.map(\.code)) { codes[code, default: 0] += 1 }
+        }
+        let room = Self.firstRejectionCount - firstRejections.count
+        firstRejections += receipt.rejected.prefix(max(room, 0))
+        precondition(rows == accepted + rejected, "rows = accepted + rejected")
+    }
+}

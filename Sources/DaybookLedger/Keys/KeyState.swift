@@ -1,0 +1,116 @@
+import DaybookCatalog
+import DaybookIntake
+import DaybookLog
+
+/// All keys that are taken: for every uniqueness rule its values, and the idempotency keys.
+///
+/// Integer keys are bitmaps, all others fingerprints with positions. Every insertion is in a
+/// journal until the group that made it is durable, so that a batch or a group can be undone. The
+/// state belongs to the writer; copies share the bitmaps.
+struct KeyState {
+    private struct Insertion {
+        let set: Int
+        let fingerprint: Fingerprint
+    }
+
+    /// By constraint; nil where the keys are fingerprints.
+    private var integers: [IntegerSet?]
+    /// By constraint, nil where the keys are integers; and last the idempotency keys.
+    private var fingerprints: [FingerprintSet?]
+    private var journal: [Insertion] = []
+
+    /// A place in the journal to go back to.
+    struct Mark { fileprivate let count: Int }
+
+    /// Place of the idempotency keys among the sets: after all constraints.
+    let idempotency: Int
+
+    /// Nothing is taken yet, or what `base` and `integers` give by constraint.
+    init(
+        constraints: [KeyConstraint], number: (Int) -> UInt32 = { UInt32($0) },
+        base: (any FingerprintBase)? = nil, integers: (Int) -> IntegerSet = { _ in IntegerSet() }
+    ) {
+        idempotency = constraints.count
+        self.integers = constraints.map { $0.isInteger ? integers($0.index) : nil }
+        fingerprints = constraints.map {
+            $0.isInteger ? nil : FingerprintSet(number: number($0.index), base: base)
+        }
+        fingerprints.append(FingerprintSet(number: number(constraints.count), base: base))
+    }
+
+    /// Whether an integer is a key of the constraint.
+    func contains(_ value: UInt64, of constraint: Int) -> Bool {
+        guard let set = integers[constraint] else {
+            preconditionFailure("an integer is looked up among integers")
+        }
+        return set.contains(value)
+    }
+
+    /// Takes an integer; whether it was free.
+    mutating func insert(_ value: UInt64, of constraint: Int) -> Bool {
+        guard let set = integers[constraint] else {
+            preconditionFailure("an integer is kept among integers")
+        }
+        guard set.insert(value) else { return false }
+        journal.append(Insertion(set: constraint, fingerprint: Fingerprint(high: 0, low: value)))
+        return true
+    }
+
+    /// The position kept for a fingerprint.
+    func position(of fingerprint: Fingerprint, in set: Int) -> Position? {
+        precondition(fingerprints[set] != nil, "a fingerprint is looked up among fingerprints")
+        return fingerprints[set]?.position(of: fingerprint)
+    }
+
+    /// Takes a fingerprint that is free.
+    mutating func insert(_ fingerprint: Fingerprint, position: Position, in set: Int) {
+        precondition(fingerprints[set] != nil, "a fingerprint is kept among fingerprints")
+        fingerprints[set]?.insert(fingerprint, position: position)
+        journal.append(Insertion(set: set, fingerprint: fingerprint))
+    }
+
+    /// Takes a key that a durable block holds. Rows of a time before the rule may share one.
+    mutating func restore(_ key: ExtractedKey) {
+        if key.slot.kind == .integer {
+            _ = integers[key.set]?.insert(key.slot.low)
+        } else {
+            var place = Fingerprint(key.slot)
+            while position(of: place, in: key.set) != nil { place = place.next }
+            fingerprints[key.set]?.insert(place, position: key.position)
+        }
+    }
+
+    /// Where the journal stands now.
+    var mark: Mark { Mark(count: journal.count) }
+
+    /// Frees what was taken since `mark`.
+    mutating func undo(to mark: Mark) {
+        precondition(mark.count <= journal.count, "what is durable is not undone")
+        while journal.count > mark.count {
+            let last = journal.removeLast()
+            if let set = integers.indices.contains(last.set) ? integers[last.set] : nil {
+                let wasThere = set.remove(last.fingerprint.low)
+                precondition(wasThere, "only what was inserted is undone")
+            } else {
+                fingerprints[last.set]?.remove(last.fingerprint)
+            }
+        }
+    }
+
+    /// Frees what was taken since the last `commit`.
+    mutating func undoAll() { undo(to: Mark(count: 0)) }
+
+    /// What was taken is durable.
+    mutating func commit() { journal.removeAll(keepingCapacity: true) }
+
+    /// Begins a generation of fingerprints; see `FingerprintSet`.
+    mutating func rotate() {
+        precondition(journal.isEmpty, "only durable keys grow old")
+        for index in fingerprints.indices { fingerprints[index]?.rotate() }
+    }
+
+    /// Forgets the older generation of fingerprints: the snapshot has it.
+    mutating func dropOld() {
+        for index in fingerprints.indices { fingerprints[index]?.dropOld() }
+    }
+}

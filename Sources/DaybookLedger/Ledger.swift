@@ -1,0 +1,156 @@
+import Avro
+import DaybookCatalog
+import DaybookIntake
+import DaybookLog
+
+/// The ledger over a log: takes judged batches in order, decides keys and references, and answers
+/// when they are on disk.
+///
+/// One writer thread decides and writes; one thread makes snapshots of the keys; reads may come from
+/// any thread. The engine stays the caller's: close the ledger first, then the engine.
+public final class Ledger: LedgerService {
+    /// The dictionary in force.
+    public let catalog: Catalog
+    /// Under which intake takes fingerprints of keys (`Judge`).
+    public let fingerprintKey: FingerprintKey
+    private let engine: any LogEngine
+    private let options: LedgerOptions
+    private let lookup: LogLookup
+    private let queue: Monitor<SubmissionQueue<WriterRequest>>
+    private let progress: Monitor<Writer.Progress>
+    private let snapshots: SnapshotThread
+    private let store: KeyStore
+    private let writer: Writer
+    private let threads: (writer: Thread, snapshots: Thread)
+    private let isClosed = Monitor(false)
+
+    /// Opens the ledger, takes up the keys from their snapshot and the log's tail, and starts the
+    /// writer. A log without events gets its first: `genesis` and `catalog`. A log that was written
+    /// under another dictionary gets a new segment and a new `catalog` event.
+    ///
+    /// - Parameter stateFolder: where the snapshot of the keys is kept; it may be deleted.
+    /// - Throws: `LedgerError.log` if the log cannot be read or written, `.state` if the folder
+    ///   cannot be used.
+    public static func open(
+        engine: any LogEngine, catalog: Catalog, stateFolder: String, options: LedgerOptions
+    ) throws(LedgerError) -> Ledger {
+        try LedgerOpening(engine: engine, catalog: catalog, options: options)
+            .open(stateFolder: stateFolder)
+    }
+
+    init(
+        catalog: Catalog, engine: any LogEngine, options: LedgerOptions, lookup: LogLookup,
+        snapshots: SnapshotThread, store: KeyStore, sequencer: Sequencer, view: KeyStoreView
+    ) {
+        self.catalog = catalog
+        fingerprintKey = sequencer.fingerprintKey
+        self.engine = engine
+        self.options = options
+        self.lookup = lookup
+        self.snapshots = snapshots
+        queue = Monitor(SubmissionQueue(byteLimit: options.queueByteLimit))
+        progress = Monitor(Writer.Progress())
+        self.store = store
+        writer = Writer(
+            engine: engine, options: options, queue: queue, progress: progress, lookup: lookup,
+            snapshots: snapshots, view: view, sequencer: sequencer)
+        threads = (Thread { [writer] in writer.run() }, Thread { snapshots.run() })
+    }
+
+    public func submit(
+        _ submission: Submission,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
+    ) {
+        precondition(
+            submission.batch.table.index < catalog.tables.count
+                && catalog.tables[submission.batch.table.index].name == submission.batch.table.name
+                || submission.dictionary != catalog.version,
+            "a batch is of a table of the dictionary that judged it")
+        offer(.append(AppendRequest(content: .submission(submission), completion: completion)))
+    }
+
+    public func record(
+        _ controls: [Control], idempotencyKey: String?, requestDigest: [UInt8],
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
+    ) {
+        let content = AppendRequest.Content.controls(
+            controls, idempotencyKey: idempotencyKey, requestDigest: requestDigest)
+        offer(.append(AppendRequest(content: content, completion: completion)))
+    }
+
+    private func offer(_ request: WriterRequest) {
+        if let refusal = queue.update({ $0.offer(request, byteCount: request.byteCount) }) {
+            request.refuse(refusal)
+        }
+    }
+
+    public func batch(at position: Position) throws(LedgerError) -> Receipt? {
+        try lookup.withBatch(at: position) { try Receipt(reading: &$0, isReplay: true) }
+    }
+
+    public func batch(id: String) throws(LedgerError) -> Receipt? {
+        guard let times = BatchID(id)?.receivedAt else { return nil }
+        let text = id.lowercased()
+        return try lookup.search(receivedAt: times) { reader in
+            reader.facts.id == text ? try Receipt(reading: &reader, isReplay: true) : nil
+        }
+    }
+
+    public func batch(
+        source: String, principal: String, idempotencyKey: String
+    ) async throws(LedgerError) -> Receipt? {
+        let scope = IdempotencyScope.of(source: source, principal: principal)
+        guard let position = try await position(scope: scope, key: idempotencyKey) else {
+            return nil
+        }
+        return try batch(at: position)
+    }
+
+    public func control(idempotencyKey: String) async throws(LedgerError) -> Control? {
+        let scope = IdempotencyScope.of(source: "system", principal: "system")
+        guard let position = try await position(scope: scope, key: idempotencyKey) else {
+            return nil
+        }
+        return try lookup.withBatch(at: position) { reader -> Control? in
+            guard try reader.nextBranch() == reader.schema.controlBranch else { return nil }
+            return try reader.readControl()
+        } ?? nil
+    }
+
+    private func position(scope: String, key: String) async throws(LedgerError) -> Position? {
+        try await withCheckedContinuation { continuation in
+            offer(
+                .search(
+                    KeySearch(scope: scope, key: key) { continuation.resume(returning: $0) }))
+        }.get()
+    }
+
+    public func confirmClock() { progress.update { $0.isClockConfirmed = true } }
+
+    public var status: LedgerStatus {
+        let (state, batches, bytes) = queue.update { ($0.state, $0.itemCount, $0.byteCount) }
+        let progress = progress.update { $0 }
+        return LedgerStatus(
+            head: engine.durable, catalogVersion: catalog.version, queuedBatchCount: batches,
+            queuedByteCount: bytes, hold: progress.hold ?? (state == .closing ? .closed : nil),
+            snapshotPosition: snapshots.position, snapshotFault: snapshots.fault,
+            groupCount: progress.groupCount, batchCount: progress.batchCount,
+            replayCount: progress.replayCount)
+    }
+
+    /// Takes no more, writes and answers what waits, and makes a last snapshot. Blocks. The engine
+    /// stays open.
+    public func close() {
+        let wasClosed = isClosed.update { isClosed in
+            defer { isClosed = true }
+            return isClosed
+        }
+        if wasClosed { return }
+        queue.update { $0.close() }
+        threads.writer.join()
+        snapshots.close(at: engine.durable.position)
+        threads.snapshots.join()
+        writer.close()
+        store.close()
+    }
+}

@@ -1,0 +1,163 @@
+import Avro
+import DaybookCatalog
+import DaybookIntake
+import DaybookLog
+
+/// The steps by which a ledger is opened, in order: the log's schema, the keys, the first events.
+struct LedgerOpening {
+    let engine: any LogEngine
+    let catalog: Catalog
+    let options: LedgerOptions
+
+    func open(stateFolder: String) throws(LedgerError) -> Ledger {
+        let isNew = engine.durable.position == 0
+        let isOtherCatalog = try lastDictionary() != catalog.version
+        try adoptSchema(isOtherCatalog: isOtherCatalog && !isNew)
+
+        let store = try openStore(stateFolder)
+        let builder = try SnapshotBuilder(engine: engine, catalog: catalog, store: store)
+        let tail = engine.durable.position - builder.head.log.position
+        if tail > options.snapshotEventInterval {
+            try builder.advance(to: engine.durable.position)
+        }
+        let lookup = LogLookup(engine: engine, byteLimit: options.cacheByteLimit)
+        let view = try viewing { () throws(KeyStoreFault) in try store.view() }
+        var sequencer = Sequencer(
+            catalog: catalog, schema: engine.schema, fingerprintKey: builder.fingerprintKey,
+            keys: try keys(builder, view), stored: StoredKeys(lookup: lookup),
+            clock: ClockGuard(reading(), limitSeconds: options.clockJumpLimitSeconds),
+            position: engine.durable.position, lastReceivedAt: engine.lastReceivedAt)
+        if isNew || isOtherCatalog { try begin(&sequencer, isNew: isNew) }
+        return Ledger(
+            catalog: catalog, engine: engine, options: options, lookup: lookup,
+            snapshots: SnapshotThread(builder), store: store, sequencer: sequencer, view: view)
+    }
+
+    /// The dictionary that judged the log's last batch. A new catalog begins with its own event, so
+    /// this is the last one that was announced. Nil for an empty log.
+    private func lastDictionary() throws(LedgerError) -> String? {
+        let end = engine.durable.position
+        if end == 0 { return nil }
+        var version: String?
+        do {
+            let blocks = try engine.blocks(from: end - 1, byteLimit: 1)
+            try blocks.last?.forEachBatch { version = $0.facts.dictionary }
+        } catch let error as LogError {
+            throw .log(error)
+        } catch {
+            throw .log(
+                .corrupt(
+                    Corruption(
+                        file: "the last block", offset: 0, position: end - 1,
+                        what: "a record does not read as its schema says: \(error)")))
+        }
+        return version
+    }
+
+    private func adoptSchema(isOtherCatalog: Bool) throws(LedgerError) {
+        let schema: LogSchema
+        do {
+            schema = try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema))
+        } catch {
+            throw .state("the dictionary's tables make no schema of the log: \(error.what)")
+        }
+        guard isOtherCatalog || engine.schema != schema else { return }
+        do { try engine.roll(to: schema) } catch { throw .log(error) }
+    }
+
+    /// The store of keys; one that cannot be opened is made anew.
+    private func openStore(_ folder: String) throws(LedgerError) -> KeyStore {
+        do { return try KeyStore(folder: folder) } catch {
+            return try viewing { () throws(KeyStoreFault) in
+                try KeyStore.delete(folder: folder)
+                return try KeyStore(folder: folder)
+            }
+        }
+    }
+
+    /// The keys at the log's end: the snapshot's, and those of the blocks after it.
+    private func keys(
+        _ builder: SnapshotBuilder, _ view: KeyStoreView
+    ) throws(LedgerError) -> KeyState {
+        try viewing { () throws(KeyStoreFault) in try view.renew() }
+        var integers: [Int: IntegerSet] = [:]
+        for constraint in catalog.constraints where constraint.isInteger {
+            integers[constraint.index] = try viewing { () throws(KeyStoreFault) in
+                try builder.set(constraint.index).flatMap { (set) throws(KeyStoreFault) in
+                    try view.integers(set)
+                }
+            }
+        }
+        var keys = KeyState(
+            constraints: catalog.constraints,
+            number: { index in
+                guard let set = builder.set(index) else {
+                    preconditionFailure("a snapshot has a set for every constraint")
+                }
+                return set.number
+            },
+            base: view,
+            integers: { index in
+                guard let set = integers[index] else {
+                    preconditionFailure("a snapshot has the bitmaps of its head")
+                }
+                return set
+            })
+        var extraction = KeyExtraction(
+            constraints: catalog.constraints, fingerprintKey: builder.fingerprintKey)
+        var position = builder.head.log.position
+        do throws(LogError) {
+            while position < engine.durable.position {
+                for block in try engine.blocks(from: position, byteLimit: 4 << 20) {
+                    try extraction.extract(from: block) { keys.restore($0) }
+                    position = block.endPosition
+                }
+            }
+        } catch {
+            throw .log(error)
+        }
+        keys.commit()
+        return keys
+    }
+
+    /// Writes the log's first events, or those of a new dictionary.
+    private func begin(_ sequencer: inout Sequencer, isNew: Bool) throws(LedgerError) {
+        var controls = [Control(kind: "catalog", text: Array(catalog.text.utf8))]
+        let now = reading()
+        if isNew { controls.insert(genesis(at: now.wall), at: 0) }
+        var builder = BlockBuilder(schema: engine.schema)
+        var random = SystemRandomNumberGenerator()
+        for control in controls {
+            let decision = sequencer.decide(
+                .controls([control], idempotencyKey: nil, requestDigest: []), at: now,
+                random: random.next(), into: &builder)
+            if case .refused(let error) = decision { throw error }
+        }
+        do { _ = try engine.append(builder) } catch {
+            throw error.isDiskFull ? .diskFull : .log(error)
+        }
+        sequencer.commit()
+    }
+
+    private func genesis(at now: Microseconds) -> Control {
+        let text = """
+            {"format":"daybook","format_version":1,"ledger":"\(engine.ledger)",\
+            "created_at_microseconds":\(now)}
+            """
+        return Control(kind: "genesis", text: Array(text.utf8))
+    }
+
+    private func reading() -> ClockGuard.Reading {
+        ClockGuard.Reading(wall: options.wallClock(), boot: options.bootClock())
+    }
+
+    private func viewing<R>(_ body: () throws(KeyStoreFault) -> R) throws(LedgerError) -> R {
+        do { return try body() } catch { throw .state(error.description) }
+    }
+}
+
+extension LogError {
+    var isDiskFull: Bool {
+        if case .diskFull = self { true } else { false }
+    }
+}

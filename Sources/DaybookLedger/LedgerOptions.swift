@@ -1,0 +1,65 @@
+import DaybookLog
+
+/// What the ledger is given from outside: clocks, bounds, and what to do when it cannot go on.
+public struct LedgerOptions: Sendable {
+    /// The wall clock, UTC.
+    public var wallClock: @Sendable () -> Microseconds
+    /// A clock that only counts forward while the machine is up, sleep included
+    /// (`CLOCK_BOOTTIME`); what a jump of the wall clock is measured against.
+    public var bootClock: @Sendable () -> Microseconds
+    /// Bytes of batches that wait or are being written. Beyond it `submit` answers `.queueFull`.
+    public var queueByteLimit = 64 << 20
+    /// A group is closed when its records have grown to this many bytes.
+    public var groupByteLimit = 4 << 20
+    /// A snapshot of the keys is made after so many events.
+    public var snapshotEventInterval: Int64 = 1_000_000
+    /// Bytes of recently read blocks that are kept to answer retries and to confirm keys.
+    public var cacheByteLimit = 32 << 20
+    /// A forward step of the wall clock beyond this holds appends.
+    public var clockJumpLimitSeconds: Int64 = 3600
+    /// Called once, on the writer's thread, when a sync failed: the process must end. By then
+    /// everything that waited was answered `.outcomeUnknown`.
+    public var onFatal: @Sendable (LogError) -> Void
+
+    public init(
+        wallClock: @escaping @Sendable () -> Microseconds,
+        bootClock: @escaping @Sendable () -> Microseconds,
+        onFatal: @escaping @Sendable (LogError) -> Void
+    ) {
+        self.wallClock = wallClock
+        self.bootClock = bootClock
+        self.onFatal = onFatal
+    }
+}
+
+/// How the ledger is doing, for `status` and the metrics.
+public struct LedgerStatus: Sendable, Equatable {
+    /// What keeps the ledger from taking batches.
+    public enum Hold: Sendable, Equatable {
+        /// The wall clock jumped forward by so many seconds.
+        case clock(jumpSeconds: Int64)
+        /// The last group found no space; the next one tries again.
+        case diskFull
+        /// The log failed or is damaged; reads go on.
+        case log(LogError)
+        /// `close` was called.
+        case closed
+    }
+    /// The log up to the last durable group.
+    public var head: TreeHead
+    public var catalogVersion: String
+    public var queuedBatchCount: Int
+    public var queuedByteCount: Int
+    /// Nil while batches are taken.
+    public var hold: Hold?
+    /// The position that the snapshot of the keys covers.
+    public var snapshotPosition: Position
+    /// Why the last snapshot could not be written, if it could not.
+    public var snapshotFault: String?
+    /// Groups written since the ledger was opened.
+    public var groupCount: UInt64
+    /// Batches written since the ledger was opened.
+    public var batchCount: UInt64
+    /// Retries answered from the log since the ledger was opened.
+    public var replayCount: UInt64
+}

@@ -1,0 +1,59 @@
+import DaybookLog
+
+/// The ledger as its callers see it: the server and the importer take any of these, so that they
+/// can be tested without a log.
+public protocol LedgerService: AnyObject, Sendable {
+    /// Puts a batch into the queue, in the order of the calls, and returns. `completion` is called
+    /// once, on the writer's thread or the caller's; it must be brief.
+    func submit(
+        _ submission: Submission,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
+
+    /// Writes the ledger's own events as one batch with source `system`.
+    func record(
+        _ controls: [Control], idempotencyKey: String?, requestDigest: [UInt8],
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
+
+    /// The batch that holds `position`; nil beyond the end. May block on the disk.
+    func batch(at position: Position) throws(LedgerError) -> Receipt?
+
+    /// The batch with this id; nil if there is none, or if it is no UUIDv7. May block on
+    /// the disk.
+    func batch(id: String) throws(LedgerError) -> Receipt?
+
+    /// The batch that came with this idempotency key: from `principal`, if `source` is that of a
+    /// request; from anyone, if it names an imported file. Waits for the writer.
+    func batch(
+        source: String, principal: String, idempotencyKey: String
+    ) async throws(LedgerError) -> Receipt?
+
+    /// The first of the ledger's own events that were recorded with this key. Waits for the writer.
+    func control(idempotencyKey: String) async throws(LedgerError) -> Control?
+
+    var status: LedgerStatus { get }
+
+    /// Takes the wall clock for right, though it jumped; appends go on.
+    func confirmClock()
+}
+
+extension LedgerService {
+    /// Appends a batch and waits until it is on disk.
+    ///
+    /// - Throws: why the ledger did not take it; rejected rows are no error.
+    public func append(_ submission: Submission) async throws(LedgerError) -> Receipt {
+        try await withCheckedContinuation { continuation in
+            submit(submission) { continuation.resume(returning: $0) }
+        }.get()
+    }
+
+    /// Writes the ledger's own events and waits until they are on disk.
+    public func record(
+        _ controls: [Control], idempotencyKey: String? = nil, requestDigest: [UInt8] = []
+    ) async throws(LedgerError) -> Receipt {
+        try await withCheckedContinuation { continuation in
+            record(controls, idempotencyKey: idempotencyKey, requestDigest: requestDigest) {
+                continuation.resume(returning: $0)
+            }
+        }.get()
+    }
+}

@@ -1,0 +1,225 @@
+import Avro
+import DaybookCatalog
+import DaybookIntake
+import DaybookLog
+
+/// Makes snapshots of the keys from durable blocks alone; the writer's own state is never asked.
+///
+/// One thread at a time uses it. A snapshot always ends with a block, so any point at which memory
+/// runs short is a good one to write what there is.
+final class SnapshotBuilder {
+    private let engine: any LogEngine
+    private let catalog: Catalog
+    private let store: KeyStore
+    /// Fingerprints that are gathered before they are written.
+    private let fingerprintLimit: Int
+    private let readByteLimit = 4 << 20
+    private(set) var head: SnapshotHead
+
+    var fingerprintKey: FingerprintKey { FingerprintKey(bytes: head.fingerprintKey) }
+
+    /// Takes up the store's snapshot if the log bears it out, else begins with nothing; then makes
+    /// up for constraints that the snapshot does not have.
+    init(
+        engine: any LogEngine, catalog: Catalog, store: KeyStore, fingerprintLimit: Int = 2_000_000
+    ) throws(LedgerError) {
+        self.engine = engine
+        self.catalog = catalog
+        self.store = store
+        self.fingerprintLimit = fingerprintLimit
+        head = SnapshotHead(ledger: engine.ledger)
+        if let kept = try Self.trustworthyHead(store, engine) {
+            head = kept
+        } else {
+            try clear()
+        }
+        try adoptConstraints()
+    }
+
+    /// The store's head, if it is whole and the log has the same root at its position.
+    private static func trustworthyHead(
+        _ store: KeyStore, _ engine: any LogEngine
+    ) throws(LedgerError) -> SnapshotHead? {
+        do {
+            let view = try store.view()
+            guard let head = try view.head(), head.log.ledger == engine.ledger,
+                head.log.position <= engine.durable.position
+            else { return nil }
+            for set in head.sets where set.isInteger {
+                guard try view.integers(set) != nil else { return nil }
+            }
+            if head.log.position == 0 { return head }
+            let blocks = try engine.blocks(from: head.log.position - 1, byteLimit: 1)
+            return blocks.first?.head == head.log ? head : nil
+        } catch let error as LogError {
+            throw .log(error)
+        } catch {
+            return nil
+        }
+    }
+
+    private func clear() throws(LedgerError) {
+        try writing { (writer) throws(KeyStoreFault) in
+            try writer.deleteAll()
+            try writer.put(head)
+        }
+    }
+
+    /// The sets' names: two constraints of one name but other types are two.
+    static func name(_ constraint: KeyConstraint, _ catalog: Catalog) -> String {
+        let table = catalog.table(named: constraint.table)
+        let types = constraint.columns.map { name in
+            table?.columns.first { $0.name == name }.map { "\($0.type)" } ?? "?"
+        }
+        return "\(constraint.name)|\(types.joined(separator: ","))"
+    }
+
+    /// The snapshot's set for a constraint, or with their number for the idempotency keys.
+    func set(_ index: Int) -> SnapshotHead.KeySet? {
+        guard index < catalog.constraints.count else { return head.sets.first { $0.name == "" } }
+        let constraint = catalog.constraints[index]
+        let name = Self.name(constraint, catalog)
+        return head.sets.first { $0.name == name && $0.isInteger == constraint.isInteger }
+    }
+
+    /// Drops the sets of rules that are no more, and fills those of new rules from the log.
+    private func adoptConstraints() throws(LedgerError) {
+        let all = 0...catalog.constraints.count
+        let kept = all.compactMap { set($0)?.number }
+        let dropped = head.sets.filter { !kept.contains($0.number) }
+        let missing = all.filter { set($0) == nil }
+        if dropped.isEmpty, missing.isEmpty { return }
+        head.sets.removeAll { !kept.contains($0.number) }
+        for index in missing {
+            if index < catalog.constraints.count {
+                let constraint = catalog.constraints[index]
+                _ = head.add(
+                    name: Self.name(constraint, catalog), isInteger: constraint.isInteger)
+            } else {
+                _ = head.add(name: "", isInteger: false)
+            }
+        }
+        try writing { (writer) throws(KeyStoreFault) in
+            for set in dropped { try writer.delete(set) }
+        }
+        try fill(missing, from: 0, to: head.log.position, isWhole: false)
+        try writing { (writer) throws(KeyStoreFault) in try writer.put(head) }
+    }
+
+    /// Takes the snapshot forward to the block that ends at or beyond `position`.
+    func advance(to position: Position) throws(LedgerError) {
+        try fill(
+            Array(0...catalog.constraints.count), from: head.log.position, to: position,
+            isWhole: true)
+    }
+
+    /// Adds the keys of some sets from the blocks of a range. If `isWhole`, every write of it is a
+    /// snapshot; else the head must be written after the last.
+    private func fill(
+        _ indexes: [Int], from first: Position, to end: Position, isWhole: Bool
+    ) throws(LedgerError) {
+        var gathered = try Gathered(self, indexes, store)
+        var extraction = KeyExtraction(
+            constraints: catalog.constraints, fingerprintKey: fingerprintKey)
+        var position = first
+        var last: TreeHead?
+        while position < end {
+            let blocks = try reading { () throws(LogError) in
+                try engine.blocks(from: position, byteLimit: readByteLimit)
+            }
+            for block in blocks where position < end {
+                precondition(block.firstPosition == position, "blocks have no gap")
+                try reading { () throws(LogError) in
+                    try extraction.extract(from: block) { gathered.add($0) }
+                }
+                position = block.endPosition
+                last = block.head
+                if gathered.fingerprints.count >= fingerprintLimit {
+                    try write(&gathered, isWhole ? block.head : nil)
+                    last = nil
+                }
+            }
+        }
+        if let last { try write(&gathered, isWhole ? last : nil) }
+    }
+
+    private func write(_ gathered: inout Gathered, _ log: TreeHead?) throws(LedgerError) {
+        var changed = head
+        if let log { changed.log = log }
+        // In the store's order, so that every page is touched once.
+        gathered.fingerprints.sort {
+            ($0.number, $0.fingerprint) < ($1.number, $1.fingerprint)
+        }
+        let taken = gathered
+        changed = try writing { (writer) throws(KeyStoreFault) in
+            var changed = changed
+            for entry in taken.fingerprints {
+                try writer.put(entry.fingerprint, position: entry.position, number: entry.number)
+            }
+            for (number, set) in taken.integers {
+                guard let place = changed.sets.firstIndex(where: { $0.number == number }) else {
+                    preconditionFailure("a set that is written is in the head")
+                }
+                changed.sets[place].digest = try writer.put(set, number: number)
+            }
+            if log != nil { try writer.put(changed) }
+            return changed
+        }
+        gathered.fingerprints.removeAll(keepingCapacity: true)
+        head = changed
+    }
+
+    private func writing<R>(
+        _ body: (KeyStoreWriter) throws(KeyStoreFault) -> R
+    ) throws(LedgerError) -> R {
+        do { return try store.write(body) } catch { throw .state(error.description) }
+    }
+
+    private func reading<R>(_ body: () throws(LogError) -> R) throws(LedgerError) -> R {
+        do { return try body() } catch { throw .log(error) }
+    }
+}
+
+/// The keys taken from blocks since the last write, and the bitmaps that they are added to.
+private struct Gathered {
+    struct Entry {
+        let number: UInt32
+        let fingerprint: Fingerprint
+        let position: Position
+    }
+
+    var fingerprints: [Entry] = []
+    private(set) var integers: [UInt32: IntegerSet] = [:]
+    /// By place among the constraints: the set's number; nil if it is not wanted.
+    private var numbers: [UInt32?]
+
+    init(
+        _ builder: SnapshotBuilder, _ indexes: [Int], _ store: KeyStore
+    ) throws(LedgerError) {
+        numbers = []
+        do {
+            let view = try store.view()
+            for index in 0...(indexes.max() ?? 0) {
+                guard indexes.contains(index), let set = builder.set(index) else {
+                    numbers.append(nil)
+                    continue
+                }
+                numbers.append(set.number)
+                if set.isInteger { integers[set.number] = try view.integers(set) }
+            }
+        } catch {
+            throw .state(error.description)
+        }
+    }
+
+    mutating func add(_ key: ExtractedKey) {
+        guard key.set < numbers.count, let number = numbers[key.set] else { return }
+        if let set = integers[number] {
+            _ = set.insert(key.slot.low)
+        } else {
+            fingerprints.append(
+                Entry(
+                    number: number, fingerprint: Fingerprint(key.slot), position: key.position))
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import DaybookLog
+
+/// Makes snapshots of the keys beside the writer, one at a time, when they are asked for.
+// @unchecked: the builder belongs to the thread that runs `run()`, all else is under the monitor.
+final class SnapshotThread: @unchecked Sendable {
+    private struct State {
+        var target: Position?
+        var position: Position
+        var fault: String?
+        var isClosing = false
+    }
+
+    private enum Work {
+        case advance(Position)
+        case end
+    }
+
+    private let builder: SnapshotBuilder
+    private let state: Monitor<State>
+
+    init(_ builder: SnapshotBuilder) {
+        self.builder = builder
+        state = Monitor(State(target: nil, position: builder.head.log.position))
+    }
+
+    /// The position that the snapshot covers.
+    var position: Position { state.update { $0.position } }
+    /// Why the last snapshot could not be made or used.
+    var fault: String? { state.update { $0.fault } }
+
+    /// Asks for a snapshot up to a durable position.
+    func request(_ target: Position) { state.update { $0.target = target } }
+
+    func note(fault: String) { state.update { $0.fault = fault } }
+
+    /// Ends the thread, after a last snapshot up to a durable position.
+    func close(at target: Position) {
+        state.update {
+            $0.target = target
+            $0.isClosing = true
+        }
+    }
+
+    /// Works until the end.
+    func run() {
+        while true {
+            let work: Work = state.wait {
+                if let target = $0.target {
+                    $0.target = nil
+                    return .advance(target)
+                }
+                return $0.isClosing ? .end : nil
+            }
+            guard case .advance(let target) = work else { return }
+            do throws(LedgerError) {
+                if target > builder.head.log.position { try builder.advance(to: target) }
+                state.update {
+                    $0.position = builder.head.log.position
+                    $0.fault = nil
+                }
+            } catch {
+                // The snapshot before it stands; the writer will ask again.
+                state.update { $0.fault = "\(error)" }
+            }
+        }
+    }
+}

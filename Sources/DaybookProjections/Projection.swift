@@ -1,0 +1,50 @@
+import DaybookLog
+
+/// How far a projection has come, and whether it goes on.
+public struct ProjectionStatus: Sendable, Equatable {
+    /// What the projector does with it.
+    public enum State: String, Sendable {
+        /// Applies events as they become durable.
+        case running
+        /// Met an event that it cannot apply. It stands before it until the cause is mended and
+        /// the server is started again; other projections go on.
+        case failed
+        /// The log and the database contradict each other: one of them lost or forked history.
+        case halted
+    }
+
+    public let name: String
+    /// Every event below it is applied.
+    public var position: Position
+    public var state: State
+    /// Why it does not run, and what to do.
+    public var reason: String?
+
+    public init(name: String, position: Position, state: State = .running, reason: String? = nil) {
+        precondition(position >= 0, "positions start at 0")
+        self.name = name
+        self.position = position
+        self.state = state
+        self.reason = reason
+    }
+}
+
+/// The projector's view of Postgres.
+public enum PostgresState: Sendable, Equatable {
+    /// Not tried yet.
+    case starting
+    case connected
+    /// Not reachable: why. It is tried again until it is.
+    case unreachable(String)
+}
+
+/// What a projection is called that is no table: the batches and the rejections.
+public let auditProjectionName = "audit"
+
+/// Why events were not applied.
+enum ProjectionFault: Error {
+    /// This projection cannot apply an event; the others can.
+    case cannotApply(projection: String, reason: String)
+    /// The checkpoint in Postgres contradicts the log.
+    case contradiction(String)
+}

@@ -1,0 +1,90 @@
+import DaybookLog
+
+/// Reads a log beside the process that writes it, or while nobody does. It takes no lock and
+/// changes nothing.
+///
+/// It shows what was durable when it was opened, as attestations, later blocks and the head file
+/// say. A block that nothing attests yet is not shown.
+public final class LogReader: Sendable {
+    private let view: LogView
+    /// Damage in sealed segments.
+    public let damage: [Corruption]
+
+    /// Opens the log of a data directory.
+    ///
+    /// - Throws: `.notALedger` if there is none.
+    public static func open(folder: String) throws(LogError) -> LogReader {
+        let disk = SystemDisk(existingFolder: folder + "/log")
+        do {
+            return try LogReader(disk: disk)
+        } catch let error as DiskError {
+            if error.call == "opendir" { throw .notALedger(folder) }
+            throw LogError(error)
+        } catch let error as LogError {
+            throw error
+        } catch {
+            preconditionFailure("reading throws disk and log errors only: \(error)")
+        }
+    }
+
+    init(disk: any LogDisk) throws {
+        let files = try SegmentChain.files(names: try disk.names(), disk: disk)
+        guard let last = files.last else { throw LogError.notALedger("") }
+        // The head file first: what it knows is in the segment that is read after it.
+        let known = try HeadFile.read(disk: disk)?.head.position ?? 0
+        var chain = SegmentChain(disk: disk, mayWrite: false)
+        var segments = try chain.readable(Array(files.dropLast()), before: last.header)
+        damage = chain.damage
+        let tail = try SegmentTail(last, file: try disk.open(last.name, .read))
+        let durable = max(known, tail.scanner.attestedPosition)
+        let end = tail.ends.last { $0.head.position <= durable }
+        segments.append(
+            ReadableSegment(
+                file: last, contents: tail.contents,
+                endPosition: end?.head.position ?? last.header.basePosition,
+                endOffset: end?.offset ?? last.blocksOffset))
+        view = LogView(
+            disk: disk, segments: segments, head: end?.head ?? last.header.head,
+            lastReceivedAt: end?.receivedAt ?? last.header.lastReceivedAt)
+    }
+
+    public var durable: TreeHead { view.head }
+    public var lastReceivedAt: Microseconds { view.lastReceivedAt }
+
+    /// The segments in order, for people who ask what there is.
+    public var segments: [SegmentFacts] {
+        view.segments.map { segment in
+            SegmentFacts(
+                name: segment.file.name, basePosition: segment.file.header.basePosition,
+                endPosition: segment.endPosition, byteCount: segment.endOffset,
+                blockCount: segment.contents.blockCount,
+                firstReceivedAt: segment.contents.firstReceivedAt,
+                lastReceivedAt: segment.contents.lastReceivedAt,
+                counts: segment.contents.counts.values.sorted { $0.table < $1.table })
+        }
+    }
+
+    /// Durable blocks in order, the first of which holds `position`.
+    public func blocks(
+        from position: Position, byteLimit: Int
+    ) throws(LogError) -> [DurableBlock] {
+        try view.blocks(from: position, byteLimit: byteLimit)
+    }
+
+    /// The position after all batches with `received_at` ≤ `time`.
+    public func position(asOf time: Microseconds) throws(LogError) -> Position {
+        try view.position(asOf: time)
+    }
+}
+
+/// What a segment holds, for people.
+public struct SegmentFacts: Sendable, Equatable {
+    public let name: String
+    public let basePosition: Position
+    public let endPosition: Position
+    public let byteCount: UInt64
+    public let blockCount: UInt64
+    public let firstReceivedAt: Microseconds
+    public let lastReceivedAt: Microseconds
+    public let counts: [TableCount]
+}

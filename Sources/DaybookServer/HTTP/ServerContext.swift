@@ -1,0 +1,142 @@
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+
+/// What is known about a request besides itself.
+struct ServerContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    /// The connection, so that an answer can end it.
+    let channel: any Channel
+    /// Who asks; set by the middleware that lets a request in.
+    var caller: Caller?
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        channel = source.channel
+    }
+
+    /// Who asks.
+    ///
+    /// - Throws: `Problem.unauthorized` on a route that nobody guards.
+    func requireCaller() throws(Problem) -> Caller {
+        guard let caller else { throw .unauthorized }
+        return caller
+    }
+
+    /// Who asks, if they may do what `scope` covers.
+    func requireCaller(_ scope: Scope) throws(Problem) -> Caller {
+        let caller = try requireCaller()
+        guard caller.scopes.contains(scope) else {
+            throw .forbidden("the key \(caller.principal) has no scope \(scope.rawValue)")
+        }
+        return caller
+    }
+}
+
+/// Who asks, and what they may do.
+public struct Caller: Sendable, Equatable {
+    /// The name of the key, or `local:<user>`: what the log keeps.
+    public let principal: String
+    /// What they may do.
+    public let scopes: Set<Scope>
+    /// The tables they may touch; nil is all of them.
+    public let tables: Set<String>?
+
+    /// Somebody who may do this.
+    public init(principal: String, scopes: Set<Scope>, tables: Set<String>?) {
+        self.principal = principal
+        self.scopes = scopes
+        self.tables = tables
+    }
+
+    func mayTouch(_ table: String) -> Bool { tables?.contains(table) ?? true }
+}
+
+/// Lets in who presents a key.
+struct KeyMiddleware: RouterMiddleware {
+    let keys: any KeyAuthority
+
+    func handle(
+        _ request: Request, context: ServerContext,
+        next: (Request, ServerContext) async throws -> Response
+    ) async throws -> Response {
+        guard let presented = presentedKey(request.headers),
+            let caller = keys.caller(presenting: presented)
+        else { throw Problem.unauthorized }
+        var context = context
+        context.caller = caller
+        return try await next(request, context)
+    }
+
+    private func presentedKey(_ headers: HTTPFields) -> String? {
+        if let key = headers[.apiKey] { return key }
+        guard let authorization = headers[.authorization] else { return nil }
+        let parts = authorization.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
+        return String(parts[1])
+    }
+}
+
+/// Lets in whoever reaches the local socket: its mode did the asking.
+struct LocalMiddleware: RouterMiddleware {
+    func handle(
+        _ request: Request, context: ServerContext,
+        next: (Request, ServerContext) async throws -> Response
+    ) async throws -> Response {
+        var context = context
+        context.caller = Caller(
+            principal: "local:" + (request.headers[.daybookUser] ?? "unknown"),
+            scopes: Set(Scope.allCases), tables: nil)
+        return try await next(request, context)
+    }
+}
+
+/// Gives every answer the request's id, makes a problem of every error, and logs what went wrong.
+struct RequestMiddleware: RouterMiddleware {
+    func handle(
+        _ request: Request, context: ServerContext,
+        next: (Request, ServerContext) async throws -> Response
+    ) async throws -> Response {
+        let start = ContinuousClock.now
+        var response: Response
+        do {
+            response = try await next(request, context)
+        } catch let error as Problem {
+            response = error.response()
+        } catch let error as HTTPError {
+            response =
+                Problem(
+                    error.status, "http", title: error.status.reasonPhrase,
+                    detail: "\(request.method) \(request.uri.path)"
+                ).response()
+        } catch {
+            // The error's type only: its text may hold what was sent.
+            context.logger.error(
+                "request failed", metadata: ["error": "\(type(of: error))"])
+            response =
+                Problem(
+                    .internalServerError, "internal", title: "The server failed",
+                    detail: "the server's log has more under this request's id"
+                ).response()
+        }
+        if let id = context.logger[metadataKey: JSONLogHandler.requestIDKey] {
+            response.headers[.requestID] = id.description
+        }
+        let level: Logger.Level =
+            switch response.status.code {
+            case 500...: .warning
+            case 400...: .info
+            default: .debug
+            }
+        context.logger.log(
+            level: level, "request",
+            metadata: [
+                "method": "\(request.method)", "path": "\(request.uri.path)",
+                "status": "\(response.status.code)",
+                "principal": "\(context.caller?.principal ?? "")",
+                "microseconds": "\((ContinuousClock.now - start) / .microseconds(1))",
+            ])
+        return response
+    }
+}

@@ -1,0 +1,85 @@
+import DaybookLog
+
+/// What a key may do.
+public enum Scope: String, Sendable, CaseIterable, Codable {
+    /// Append batches.
+    case append
+    /// Read rows, reports and batches.
+    case read
+    /// Read the log itself and its rejections.
+    case audit
+    /// All that changes how the ledger is run.
+    case admin
+}
+
+/// Tells who a key belongs to.
+public protocol KeyAuthority: Sendable {
+    /// The holder of a key; nil if no such key is known.
+    func caller(presenting key: String) -> Caller?
+}
+
+/// One key as it is kept: never the key itself.
+public struct Key: Sendable, Codable, Equatable {
+    /// The key's name, which the log keeps as the principal.
+    public let name: String
+    /// SHA-256 of the key's text, in hexadecimal digits.
+    public let sha256: String
+    /// What it may do.
+    public let scopes: [Scope]
+    /// The tables it may touch; nil is all of them.
+    public let tables: [String]?
+
+    /// The key whose text is `text`.
+    public init(name: String, text: String, scopes: [Scope], tables: [String]?) {
+        self.name = name
+        self.sha256 = Key.digest(text).description
+        self.scopes = scopes
+        self.tables = tables
+    }
+
+    /// Makes a key's text: 256 random bits after a prefix by which scanners for leaked keys know it.
+    public static func randomText() -> String {
+        var generator = SystemRandomNumberGenerator()
+        let words = (0..<4).map { _ in generator.next() as UInt64 }
+        return "daybook_"
+            + words.map { word in
+                let digits = String(word, radix: 16)
+                return String(repeating: "0", count: 16 - digits.count) + digits
+            }.joined()
+    }
+
+    static func digest(_ text: String) -> Digest {
+        var text = text
+        return text.withUTF8 { Digest(of: UnsafeRawBufferPointer($0)) }
+    }
+
+    var caller: Caller {
+        Caller(principal: name, scopes: Set(scopes), tables: tables.map(Set.init))
+    }
+}
+
+/// A set of keys in memory.
+public struct KeyRing: Sendable, KeyAuthority {
+    private let keys: [(digest: [UInt8], caller: Caller)]
+
+    /// A ring of these keys.
+    public init(_ keys: [Key]) {
+        self.keys = keys.map { (Array($0.sha256.utf8), $0.caller) }
+    }
+
+    /// The holder of a key. Every key is compared to its end, so time tells nothing.
+    public func caller(presenting key: String) -> Caller? {
+        let digest = Array(Key.digest(key).description.utf8)
+        var found: Caller?
+        for candidate in keys where isEqual(candidate.digest, digest) { found = candidate.caller }
+        return found
+    }
+
+    /// Compares in a time that depends on the lengths only.
+    private func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+        guard left.count == right.count else { return false }
+        var difference: UInt8 = 0
+        for index in left.indices { difference |= left[index] ^ right[index] }
+        return difference == 0
+    }
+}

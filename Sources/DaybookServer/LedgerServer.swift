@@ -1,0 +1,130 @@
+import DaybookCatalog
+import DaybookIntake
+import DaybookLedger
+import DaybookLog
+import Hummingbird
+import Logging
+import ServiceLifecycle
+
+/// What the server is made of. The composition root fills it; tests fill it with something else.
+public struct ServerParts: Sendable {
+    /// Where batches go.
+    public var ledger: any LedgerService
+    /// The dictionary that judges them.
+    public var catalog: Catalog
+    /// The ledger's key for fingerprints.
+    public var fingerprintKey: FingerprintKey
+    /// Who may come in by TCP.
+    public var keys: any KeyAuthority
+    /// How far Postgres is.
+    public var projections: any ProjectionStatusSource
+    /// How large the log is.
+    public var logSize: @Sendable () -> LogSize
+    /// Where the server's own log goes.
+    public var logger: Logger
+
+    /// All parts.
+    public init(
+        ledger: any LedgerService, catalog: Catalog, fingerprintKey: FingerprintKey,
+        keys: any KeyAuthority, projections: any ProjectionStatusSource, logSize: @escaping @Sendable () -> LogSize,
+        logger: Logger
+    ) {
+        self.ledger = ledger
+        self.catalog = catalog
+        self.fingerprintKey = fingerprintKey
+        self.keys = keys
+        self.projections = projections
+        self.logSize = logSize
+        self.logger = logger
+    }
+}
+
+/// The HTTP server: the same routes by TCP with a key and on a local socket without.
+public struct LedgerServer: Sendable {
+    /// The most bytes that a body may have.
+    public static let bodyByteLimit = LogLimits.bodyByteCount
+
+    private let parts: ServerParts
+
+    /// A server of these parts; nothing runs yet.
+    public init(_ parts: ServerParts) {
+        self.parts = parts
+    }
+
+    /// The server that listens on a TCP address. A service: it drains when it is to stop.
+    public func application(
+        host: String, port: Int, onRunning: @escaping @Sendable (_ port: Int?) async -> Void
+    ) -> some ApplicationProtocol {
+        let router = Router(context: ServerContext.self)
+        router.add(middleware: RequestMiddleware())
+        addHealth(to: router)
+        let guarded = router.group("v1").add(middleware: KeyMiddleware(keys: parts.keys))
+        addRoutes(to: guarded, limits: IntakeLimits())
+        return Application(
+            router: router,
+            configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
+            onServerRunning: { channel in await onRunning(channel.localAddress?.port) },
+            logger: parts.logger)
+    }
+
+    /// The server that listens on the local socket, for the command line.
+    public func localApplication(
+        socketPath: String, onRunning: @escaping @Sendable () async -> Void
+    ) -> some ApplicationProtocol {
+        let router = Router(context: ServerContext.self)
+        router.add(middleware: RequestMiddleware())
+        addHealth(to: router)
+        let routes = router.group("v1").add(middleware: LocalMiddleware())
+        addRoutes(to: routes, limits: .local)
+        let local = router.group("local/v1").add(middleware: LocalMiddleware())
+        local.get("status", use: statusRoutes.localStatus)
+        local.post(
+            "import",
+            use: ImportRoute(
+                ledger: parts.ledger, judges: judges(.local), dictionary: parts.catalog.version
+            ).respond)
+        return Application(
+            router: router,
+            configuration: ApplicationConfiguration(
+                address: .unixDomainSocket(path: socketPath)),
+            onServerRunning: { _ in await onRunning() },
+            logger: parts.logger)
+    }
+
+    private var statusRoutes: StatusRoutes {
+        StatusRoutes { [parts] showsPostgres in
+            let ledger = parts.ledger.status
+            return ServerStatus(
+                head: ledger.head, dictionary: ledger.catalogVersion, hold: ledger.hold,
+                size: parts.logSize(), projections: parts.projections.projections,
+                postgres: showsPostgres ? parts.projections.postgres : nil,
+                postgresState: parts.projections.postgresState)
+        }
+    }
+
+    private func addHealth(to router: Router<ServerContext>) {
+        router.get("health/live", use: statusRoutes.live)
+        router.get("health/ready", use: statusRoutes.ready)
+    }
+
+    private func addRoutes(to routes: RouterGroup<ServerContext>, limits: IntakeLimits) {
+        let append = AppendRoute(
+            ledger: parts.ledger, judges: judges(limits), dictionary: parts.catalog.version,
+            projections: parts.projections, bodyByteLimit: LedgerServer.bodyByteLimit)
+        let batches = BatchRoutes(ledger: parts.ledger)
+        routes.get("status", use: statusRoutes.status)
+        routes.get("batches", use: batches.byKey)
+        routes.get("batches/:id", use: batches.byID)
+        routes.post(":table", use: append.respond)
+    }
+
+    /// A judge for every table.
+    private func judges(_ limits: IntakeLimits) -> [String: Judge] {
+        let judges = parts.catalog.tables.map { table in
+            Judge(
+                table: table, constraints: parts.catalog.constraints,
+                fingerprintKey: parts.fingerprintKey, limits: limits)
+        }
+        return Dictionary(uniqueKeysWithValues: judges.map { ($0.table.name, $0) })
+    }
+}

@@ -1,0 +1,84 @@
+import Avro
+import DaybookIntake
+import DaybookLedger
+import DaybookLog
+import Hummingbird
+
+/// `POST /v1/{table}`: judges a body's rows, appends them, and answers when they are on disk.
+///
+/// It runs on the cooperative pool; the ledger's thread does what blocks.
+struct AppendRoute: Sendable {
+    /// What the log says a batch came by.
+    static let source = "http"
+
+    let ledger: any LedgerService
+    /// A judge for every table.
+    let judges: [String: Judge]
+    let dictionary: String
+    let projections: any ProjectionStatusSource
+    let bodyByteLimit: Int
+
+    func respond(to request: Request, context: ServerContext) async throws -> Response {
+        let caller = try context.requireCaller(.append)
+        let name = try context.parameters.require("table")
+        guard let judge = judges[name] else { throw Problem.unknownTable(name) }
+        guard caller.mayTouch(name) else {
+            throw Problem.forbidden("the key \(caller.principal) is not for table \(name)")
+        }
+        let options = try AppendOptions(request)
+        let body: Bytes
+        do {
+            body = try await request.bodyBytes(limitByteCount: bodyByteLimit)
+        } catch let problem as Problem {
+            return problem.response().closing(context.channel)
+        }
+        let submission = Submission(
+            batch: try judge.judge(body, options), source: AppendRoute.source, principal: caller.principal,
+            idempotencyKey: options.idempotencyKey,
+            requestDigest: options.digest(table: name, body: body), isAtomic: options.isAtomic,
+            dictionary: dictionary, firstLine: options.format == .json ? nil : 1)
+        let receipt: Receipt
+        do throws(LedgerError) {
+            receipt = try await ledger.append(submission)
+        } catch {
+            throw Problem(error)
+        }
+        var answer = BatchAnswer(receipt: receipt, hasRows: options.hasRows)
+        if let seconds = options.waitSeconds {
+            answer.isProjected = await wait(for: receipt, seconds: seconds)
+        }
+        return answer.appendResponse()
+    }
+
+    /// Waits until the table's projection has passed the batch; whether it did in time.
+    private func wait(for receipt: Receipt, seconds: Double) async -> Bool {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while true {
+            let reached = projections.projections.contains {
+                $0.name == receipt.table && $0.position >= receipt.endPosition
+            }
+            if reached { return true }
+            guard ContinuousClock.now < deadline, !Task.isCancelled else { return false }
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+}
+
+extension Judge {
+    /// Judges a body in the form that the options say.
+    fileprivate func judge(
+        _ body: Bytes, _ options: AppendOptions
+    ) throws(Problem) -> JudgedBatch {
+        switch options.format {
+        case .json: return judgeJSON(body)
+        case .ndjson: return judgeNDJSON(body)
+        case .csv:
+            do throws(IntakeError) {
+                return try judgeCSV(body, header: options.hasHeader ? .present : .absent)
+            } catch {
+                throw .badRequest("bad-header", error.description)
+            }
+        case .avro: throw .unsupportedMediaType
+        }
+    }
+}

@@ -1,0 +1,55 @@
+import DaybookLedger
+import Dispatch
+import Hummingbird
+
+/// `GET /v1/batches/{id}` and `GET /v1/batches?idempotency_key=`: what became of a batch.
+struct BatchRoutes: Sendable {
+    let ledger: any LedgerService
+
+    func byID(_ request: Request, context: ServerContext) async throws -> Response {
+        let caller = try reader(context)
+        let id = try context.parameters.require("id")
+        let receipt = try await batch(id: id)
+        guard let receipt, caller.mayTouch(receipt.table) else {
+            throw Problem.notFound("there is no batch \(id)")
+        }
+        return BatchAnswer(receipt: receipt).readResponse()
+    }
+
+    /// Finds a batch by a key of the caller's own.
+    func byKey(_ request: Request, context: ServerContext) async throws -> Response {
+        let caller = try reader(context)
+        guard let key = request.uri.queryParameters["idempotency_key"].map(String.init) else {
+            throw Problem.badRequest("bad-option", "say which batch: ?idempotency_key=")
+        }
+        let receipt: Receipt?
+        do throws(LedgerError) {
+            receipt = try await ledger.batch(
+                source: AppendRoute.source, principal: caller.principal, idempotencyKey: key)
+        } catch {
+            throw Problem(error)
+        }
+        guard let receipt else {
+            throw Problem.notFound("\(caller.principal) sent no batch with this key")
+        }
+        return BatchAnswer(receipt: receipt).readResponse()
+    }
+
+    /// Who appends may ask what became of it; so may who reads.
+    private func reader(_ context: ServerContext) throws(Problem) -> Caller {
+        let caller = try context.requireCaller()
+        guard !caller.scopes.isEmpty else { return try context.requireCaller(.read) }
+        return caller
+    }
+
+    /// Looks for a batch on a thread that may block, for it may be read from disk.
+    private func batch(id: String) async throws(Problem) -> Receipt? {
+        let result = await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { [ledger] in
+                continuation.resume(
+                    returning: Result { () throws(LedgerError) in try ledger.batch(id: id) })
+            }
+        }
+        do throws(LedgerError) { return try result.get() } catch { throw Problem(error) }
+    }
+}

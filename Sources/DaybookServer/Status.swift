@@ -1,0 +1,115 @@
+import DaybookLedger
+import DaybookLog
+
+/// How far one projection is.
+public struct ProjectionStatus: Sendable, Equatable {
+    /// The table or aggregate that it keeps, or `audit`.
+    public let name: String
+    /// The position that it has applied everything below.
+    public let position: Position
+    /// `running`, `waiting`, `stopped`, …
+    public let state: String
+
+    /// A projection's state.
+    public init(name: String, position: Position, state: String) {
+        self.name = name
+        self.position = position
+        self.state = state
+    }
+}
+
+/// Knows how far the projections are. The server knows no more of Postgres than this.
+public protocol ProjectionStatusSource: Sendable {
+    /// Every table, every aggregate and `audit`, from the start.
+    var projections: [ProjectionStatus] { get }
+    /// A conninfo that psql, run by the server's user, takes; empty until it is known. Shown on
+    /// the local socket only.
+    var postgres: String { get }
+    /// `starting`, `connected` or `unreachable`.
+    var postgresState: String { get }
+}
+
+/// How much room the log takes.
+public struct LogSize: Sendable, Equatable {
+    /// How many segments there are.
+    public let segmentCount: Int
+    /// How many bytes they have.
+    public let byteCount: UInt64
+
+    /// A log's size.
+    public init(segmentCount: Int, byteCount: UInt64) {
+        self.segmentCount = segmentCount
+        self.byteCount = byteCount
+    }
+}
+
+/// The whole state of a ledger, as `status` prints it.
+public struct ServerStatus: Sendable {
+    /// The log up to the last durable group.
+    public var head: TreeHead
+    /// Version of the dictionary that judges batches.
+    public var dictionary: String
+    /// What keeps the ledger from taking batches; nil while it takes them.
+    public var hold: LedgerStatus.Hold?
+    /// How many segments the log has, and how many bytes.
+    public var size: LogSize
+    /// Every table, every aggregate and `audit`.
+    public var projections: [ProjectionStatus]
+    /// The conninfo; nil where it is not to be shown.
+    public var postgres: String?
+    /// `starting`, `connected` or `unreachable`.
+    public var postgresState: String
+
+    /// All of it.
+    public init(
+        head: TreeHead, dictionary: String, hold: LedgerStatus.Hold?, size: LogSize,
+        projections: [ProjectionStatus], postgres: String?, postgresState: String
+    ) {
+        self.head = head
+        self.dictionary = dictionary
+        self.hold = hold
+        self.size = size
+        self.projections = projections
+        self.postgres = postgres
+        self.postgresState = postgresState
+    }
+
+    /// What keeps the ledger from taking batches, as a word; nil while it takes them.
+    public var holdName: String? {
+        switch hold {
+        case nil: nil
+        case .clock: "clock-held"
+        case .diskFull: "disk-full"
+        case .log(.corrupt): "log-corrupt"
+        case .log: "log-failed"
+        case .closed: "closed"
+        }
+    }
+
+    /// The status as one JSON object.
+    public func write(to json: inout JSONWriter) {
+        json.openObject()
+        json.field("durable_position", head.position)
+        json.field("segments", size.segmentCount)
+        json.field("bytes", size.byteCount)
+        json.field("state", holdName ?? "ok")
+        json.field("ledger", head.ledger.description)
+        json.field("batches", head.size)
+        json.field("root", head.root.description)
+        json.field("dictionary", dictionary)
+        json.key("projections")
+        json.openObject()
+        for projection in projections {
+            json.key(projection.name)
+            json.openObject()
+            json.field("position", projection.position)
+            json.field("lag", max(0, head.position - projection.position))
+            json.field("state", projection.state)
+            json.closeObject()
+        }
+        json.closeObject()
+        json.field("postgres_state", postgresState)
+        if let postgres { json.field("postgres", postgres) }
+        json.closeObject()
+    }
+}

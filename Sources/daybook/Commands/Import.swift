@@ -1,0 +1,148 @@
+import ArgumentParser
+import Crypto
+import DaybookCatalog
+import DaybookIntake
+import DaybookLedger
+import DaybookLog
+import DaybookServer
+import Foundation
+
+/// `daybook import TABLE FILE…`
+struct Import: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Take files into the ledger: every row accepted or rejected, and kept.",
+        discussion: """
+            Example: daybook import jobs jobs.csv --header
+
+            The same file again is not imported again, and an import that was cut short goes on \
+            where it ended. Rejected rows are no failure: they are in the log with their reasons.
+            """)
+
+    @Argument(help: "The table of the dictionary.")
+    var table: String
+
+    @Argument(help: "The files.", completion: .file())
+    var files: [String]
+
+    @Option(help: "csv or ndjson. By default the file's name says it: .ndjson, .jsonl, else csv.")
+    var format: String?
+
+    @Flag(help: "The first line of a CSV file names the columns.")
+    var header = false
+
+    @Flag(help: "Import a file again that was imported before.")
+    var force = false
+
+    @OptionGroup var settings: Settings
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard format == nil || format == "csv" || format == "ndjson" else {
+            throw ValidationError("--format is csv or ndjson.")
+        }
+    }
+
+    func run() async throws {
+        let catalog = try CatalogLoader.load(folder: settings.catalogFolder() + "/projections")
+        guard catalog.table(named: table) != nil else {
+            let names = catalog.tables.map(\.name).joined(separator: ", ")
+            throw CommandFailure(.usage, "the dictionary has no table \(table); it has \(names)")
+        }
+        for file in files where !FileManager.default.isReadableFile(atPath: file) {
+            throw CommandFailure(.usage, "\(file) cannot be read; see that it exists and is yours")
+        }
+        let target = try await ImportTarget.find(settings)
+        var reports: [ImportReport] = []
+        do {
+            for file in files {
+                let report = try await importFile(file, into: target)
+                reports.append(report)
+                if !json { show(report) }
+            }
+        } catch {
+            Console.endProgress()
+            await target.abandon()
+            throw error
+        }
+        try await target.finish()
+        if json { Console.writeJSON { write(reports, to: &$0) } }
+    }
+
+    private func importFile(
+        _ path: String, into target: ImportTarget
+    ) async throws -> ImportReport {
+        let name = URL(fileURLWithPath: path).lastPathComponent
+        let (digest, byteCount) = try digest(of: path)
+        let request = ImportRequest(
+            file: name, table: table, format: format(of: name), digest: digest,
+            principal: "local:" + NSUserName(), nonce: force ? UUID().uuidString : nil)
+        let start = ContinuousClock.now
+        let body = FileChunks(path: path) { count in
+            let seconds = (ContinuousClock.now - start) / .seconds(1)
+            let percent = byteCount == 0 ? 100 : count * 100 / byteCount
+            let speed = Double(count) / 1_000_000 / max(seconds, 0.001)
+            Console.progress("\(name): \(percent) %, \(Int(speed)) MB/s")
+        }
+        let report = try await target.importFile(request, byteCount: byteCount, body: body)
+        Console.endProgress()
+        return report
+    }
+
+    private func format(of name: String) -> ImportRequest.Format {
+        let isLines = name.hasSuffix(".ndjson") || name.hasSuffix(".jsonl")
+        return format == "ndjson" || format == nil && isLines
+            ? .ndjson : .csv(header ? .present : .absent)
+    }
+
+    private func digest(of path: String) throws -> (digest: DaybookLog.Digest, byteCount: Int64) {
+        do {
+            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+            defer { try? file.close() }
+            var hash = SHA256()
+            var byteCount: Int64 = 0
+            while let data = try file.read(upToCount: 1 << 20), !data.isEmpty {
+                hash.update(data: data)
+                byteCount += Int64(data.count)
+            }
+            return (hash.finalize().withUnsafeBytes { Digest($0) }, byteCount)
+        } catch {
+            throw CommandFailure(.usage, "\(path): \(error.localizedDescription)")
+        }
+    }
+
+    private func show(_ report: ImportReport) {
+        guard !report.isAlreadyImported else {
+            Console.write("\(report.file): imported before; nothing done (--force imports it)\n")
+            return
+        }
+        let place = report.firstPosition.map { ", from position \($0)" } ?? ""
+        let codes = report.codes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+        let reasons = codes.isEmpty ? "" : " (" + codes.joined(separator: ", ") + ")"
+        Console.write(
+            "\(report.file): \(report.rows) rows for \(report.table), "
+                + "\(report.accepted) accepted, \(report.rejected) rejected\(reasons)\(place)\n")
+    }
+
+    /// One file: its report. Several: the totals, and each in `files`.
+    private func write(_ reports: [ImportReport], to json: inout JSONWriter) {
+        json.openObject()
+        if reports.count == 1 {
+            reports[0].writeMembers(to: &json)
+        } else {
+            var total = reports[0]
+            for report in reports.dropFirst() { total.add(report) }
+            total.writeMembers(to: &json)
+            json.key("files")
+            json.openArray()
+            for report in reports {
+                json.openObject()
+                report.writeMembers(to: &json)
+                json.closeObject()
+            }
+            json.closeArray()
+        }
+        json.closeObject()
+    }
+}

@@ -1,0 +1,158 @@
+import ArgumentParser
+import DaybookServer
+import Foundation
+
+/// `daybook keys …`
+struct Keys: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make, list and revoke the keys by which HTTP clients come in.",
+        discussion: """
+            Example: daybook keys create shop --scope append --table orders
+
+            A change acts at once, in a running server too.
+            """,
+        subcommands: [Create.self, List.self, Revoke.self])
+
+    /// `daybook keys create NAME`
+    struct Create: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a key. It is shown once and kept nowhere.",
+            discussion: "Example: daybook keys create dev --scope append,read,audit,admin --json")
+
+        @Argument(help: "What the log calls whoever uses the key.")
+        var name: String
+
+        @Option(help: "What it may do: append, read, audit, admin; several with commas.")
+        var scope: [String]
+
+        @Option(help: "A table it may touch; may be repeated. All tables unless given.")
+        var table: [String] = []
+
+        @OptionGroup var settings: Settings
+
+        @Flag(help: "Print one JSON object.")
+        var json = false
+
+        private var scopes: [Scope]? {
+            let names = scope.flatMap { $0.split(separator: ",").map(String.init) }
+            let scopes = names.compactMap(Scope.init)
+            guard scopes.count == names.count, !scopes.isEmpty else { return nil }
+            return Scope.allCases.filter(scopes.contains)
+        }
+
+        func validate() throws {
+            if scopes == nil {
+                throw ValidationError("--scope is one or several of append, read, audit, admin.")
+            }
+        }
+
+        func run() throws {
+            let scopes = scopes ?? []
+            let tables = table.isEmpty ? nil : table
+            try Keys.makeFolder(settings.dataFolder)
+            let text = try Keys.file(settings).create(name: name, scopes: scopes, tables: tables)
+            guard json else {
+                Console.write("\(text)\n")
+                Console.error("This is the key of \(name). It is not shown again.")
+                return
+            }
+            Console.writeJSON { json in
+                json.openObject()
+                json.field("name", name)
+                json.field("key", text)
+                Keys.write(scopes, tables, to: &json)
+                json.closeObject()
+            }
+        }
+    }
+
+    /// `daybook keys list`
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List the keys: their names and what they may do.",
+            discussion: "Example: daybook keys list --json")
+
+        @OptionGroup var settings: Settings
+
+        @Flag(help: "Print one JSON object.")
+        var json = false
+
+        func run() throws {
+            let keys = try Keys.file(settings).list()
+            guard json else {
+                for key in keys {
+                    let tables = key.tables.map { " on " + $0.joined(separator: ", ") } ?? ""
+                    let scopes = key.scopes.map(\.rawValue).joined(separator: ", ")
+                    Console.write("\(key.name): \(scopes)\(tables)\n")
+                }
+                return
+            }
+            Console.writeJSON { json in
+                json.openObject()
+                json.key("keys")
+                json.openArray()
+                for key in keys {
+                    json.openObject()
+                    json.field("name", key.name)
+                    Keys.write(key.scopes, key.tables, to: &json)
+                    json.closeObject()
+                }
+                json.closeArray()
+                json.closeObject()
+            }
+        }
+    }
+
+    /// `daybook keys revoke NAME`
+    struct Revoke: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take a key away. Whoever uses it is refused from now on.",
+            discussion: "Example: daybook keys revoke dev")
+
+        @Argument(help: "The key's name.")
+        var name: String
+
+        @OptionGroup var settings: Settings
+
+        @Flag(help: "Print one JSON object.")
+        var json = false
+
+        func run() throws {
+            try Keys.file(settings).revoke(name: name)
+            guard json else { return Console.write("\(name) is revoked\n") }
+            Console.writeJSON { json in
+                json.openObject()
+                json.field("name", name)
+                json.field("revoked", true)
+                json.closeObject()
+            }
+        }
+    }
+
+    private static func file(_ settings: Settings) -> KeyFile {
+        KeyFile(path: settings.dataFolder + "/keys.json")
+    }
+
+    private static func makeFolder(_ folder: String) throws {
+        do {
+            try DataFolder.make(folder)
+        } catch {
+            throw CommandFailure(.failed, "\(folder): \(error.localizedDescription)")
+        }
+    }
+
+    private static func write(_ scopes: [Scope], _ tables: [String]?, to json: inout JSONWriter) {
+        json.key("scopes")
+        json.openArray()
+        for scope in scopes { json.string(scope.rawValue) }
+        json.closeArray()
+        json.key("tables")
+        if let tables {
+            json.openArray()
+            for table in tables { json.string(table) }
+            json.closeArray()
+        } else {
+            json.null()
+        }
+    }
+}

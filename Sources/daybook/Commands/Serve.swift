@@ -1,0 +1,82 @@
+import ArgumentParser
+import DaybookServer
+import Foundation
+import Logging
+import NIOCore
+import ServiceLifecycle
+
+/// `daybook serve`
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run the server: take batches by HTTP, keep them, project them into Postgres.",
+        discussion: """
+            Example: daybook serve --data shop --catalog shop/catalog --listen 0.0.0.0:8080
+
+            Stops in good order on SIGTERM and SIGINT. Its own log is JSON lines on standard error.
+            """)
+
+    @OptionGroup var settings: Settings
+
+    @Option(help: "HOST:PORT. Environment: DAYBOOK_LISTEN. Default: 127.0.0.1:8080.")
+    var listen: String?
+
+    func validate() throws {
+        _ = try address()
+    }
+
+    func run() async throws {
+        let (host, port) = try address()
+        let logger = ServerLog.start()
+        let composition = try Composition.open(settings, logger: logger)
+        let socket = LocalSocket(dataFolder: settings.dataFolder)
+        let result: Result<Void, any Error>
+        do {
+            try await serve(composition, host: host, port: port, socket: socket.prepare())
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        socket.remove()
+        try await composition.close()
+        logger.info("stopped")
+        try result.get()
+    }
+
+    private func serve(
+        _ composition: Composition, host: String, port: Int, socket: String
+    ) async throws {
+        let logger = composition.logger
+        composition.projections.start()
+        let keys = KeyFile(
+            path: settings.dataFolder + "/keys.json", extraKey: Settings.environment("API_KEY"))
+        let server = LedgerServer(composition.serverParts(keys: keys))
+        let application = server.application(host: host, port: port) { bound in
+            logger.info("listening", metadata: ["host": "\(host)", "port": "\(bound ?? port)"])
+        }
+        let local = server.localApplication(socketPath: socket) { chmod(socket, 0o600) }
+        var configuration = ServiceGroupConfiguration(
+            services: [
+                .init(
+                    service: composition.failure, successTerminationBehavior: .ignore,
+                    failureTerminationBehavior: .gracefullyShutdownGroup),
+                .init(service: local), .init(service: application),
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(20)
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw CommandFailure(
+                .unreachable, "\(host):\(port) is taken; choose another with --listen HOST:PORT")
+        }
+    }
+
+    private func address() throws -> (host: String, port: Int) {
+        let text = listen ?? Settings.environment("LISTEN") ?? "127.0.0.1:8080"
+        guard let colon = text.lastIndex(of: ":"), colon != text.startIndex,
+            let port = UInt16(text[text.index(after: colon)...])
+        else { throw ValidationError("--listen is HOST:PORT, such as 127.0.0.1:8080.") }
+        let host = text[..<colon].trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
+        return (host, Int(port))
+    }
+}

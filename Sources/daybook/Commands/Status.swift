@@ -1,0 +1,98 @@
+import ArgumentParser
+import DaybookCatalog
+import DaybookLog
+import DaybookSegments
+import DaybookServer
+import Foundation
+
+/// `daybook status`
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Say how far the log is, how far every projection, and where Postgres is.",
+        discussion: "Example: psql \"$(daybook status --json | jq -r .postgres)\"")
+
+    @OptionGroup var settings: Settings
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func run() async throws {
+        let text = try await statusText()
+        guard !json else { return Console.write(text + "\n") }
+        let status = try JSONDecoder().decode(Report.self, from: Data(text.utf8))
+        Console.write(status.description)
+    }
+
+    /// How long a private Postgres that is being started is waited for, so that the conninfo is
+    /// there to be used.
+    private static let patienceSeconds = 20.0
+
+    private func statusText() async throws -> String {
+        guard let client = LocalClient(dataFolder: settings.dataFolder) else {
+            return try offlineStatus()
+        }
+        let deadline = ContinuousClock.now + .seconds(Status.patienceSeconds)
+        while true {
+            let data = try await client.status()
+            let report = try JSONDecoder().decode(Report.self, from: data)
+            if report.postgres_state != "starting" || ContinuousClock.now > deadline {
+                return String(decoding: data, as: UTF8.self)
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    /// Without a server: the log by itself, and the checkpoints of a Postgres that runs.
+    private func offlineStatus() throws -> String {
+        let log = try LogReader.open(folder: settings.dataFolder)
+        let catalog = try CatalogLoader.load(folder: settings.catalogFolder() + "/projections")
+        let segments = log.segments
+        let found = PostgresPlace.checkpoints(settings)
+        let names = catalog.tables.map(\.name) + catalog.aggregates.map(\.name) + ["audit"]
+        let status = ServerStatus(
+            head: log.durable, dictionary: catalog.version, hold: nil,
+            size: LogSize(
+                segmentCount: segments.count, byteCount: segments.reduce(0) { $0 + $1.byteCount }),
+            projections: names.sorted().map {
+                ProjectionStatus(
+                    name: $0, position: found?.heads[$0]?.position ?? 0, state: "stopped")
+            },
+            postgres: found?.conninfo ?? "", postgresState: found == nil ? "stopped" : "connected")
+        var json = JSONWriter()
+        status.write(to: &json)
+        return String(decoding: json.unsafeBytes, as: UTF8.self)
+    }
+
+    /// The status as people read it.
+    private struct Report: Decodable, CustomStringConvertible {
+        struct Projection: Decodable {
+            let position: Int
+            let lag: Int
+            let state: String
+        }
+        let durable_position: Int
+        let segments: Int
+        let bytes: Int
+        let state: String
+        let ledger: String
+        let projections: [String: Projection]
+        let postgres: String?
+        let postgres_state: String
+
+        var description: String {
+            let width = projections.keys.map(\.count).max() ?? 0
+            let lines = projections.sorted { $0.key < $1.key }.map { name, projection in
+                "  " + name.padding(toLength: width + 2, withPad: " ", startingAt: 0)
+                    + "position \(projection.position), lag \(projection.lag), "
+                    + "\(projection.state)\n"
+            }
+            return """
+                ledger \(ledger): \(state)
+                log: next position \(durable_position), \(segments) segments, \(bytes) bytes
+                postgres \(postgres_state): \(postgres ?? "")
+                projections:
+                \(lines.joined())
+                """
+        }
+    }
+}

@@ -1,0 +1,127 @@
+import DaybookCatalog
+import DaybookIntake
+import DaybookLedger
+import DaybookLog
+import DaybookSegments
+import DaybookServer
+import Foundation
+import Logging
+
+/// Everything wired together, in one place: catalog → log → ledger → projections → server.
+///
+/// Whoever opens it has the ledger's lock until `close`.
+final class Composition: Sendable {
+    let catalog: Catalog
+    let log: SegmentLog
+    let ledger: Ledger
+    let projections: Projections
+    /// Raised when the log has failed and the process must end.
+    let failure: FailureSignal
+    let logger: Logger
+
+    private init(
+        catalog: Catalog, log: SegmentLog, ledger: Ledger, projections: Projections,
+        failure: FailureSignal, logger: Logger
+    ) {
+        self.catalog = catalog
+        self.log = log
+        self.ledger = ledger
+        self.projections = projections
+        self.failure = failure
+        self.logger = logger
+    }
+
+    /// Opens a ledger, or makes a new one. Postgres is not touched: `projections.start()` does that.
+    ///
+    /// - Throws: `LogError.locked` if another process has the ledger, and whatever else keeps it
+    ///   from being opened.
+    static func open(_ settings: Settings, logger: Logger) throws -> Composition {
+        let catalogFolder = try settings.catalogFolder()
+        let catalog = try CatalogLoader.load(folder: catalogFolder + "/projections")
+        try DataFolder.make(settings.dataFolder)
+        // From here on whatever is made is its owner's alone.
+        umask(0o077)
+        var options = SegmentLogOptions(
+            schema: try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema)),
+            clock: Clocks.wall)
+        options.askCheckpoint = { PostgresPlace.furthestCheckpoint(settings) }
+        let log = try SegmentLog.open(folder: settings.dataFolder, options: options)
+        let failure = FailureSignal()
+        let ledger = try Ledger.open(
+            engine: log, catalog: catalog, stateFolder: settings.dataFolder + "/state",
+            options: LedgerOptions(
+                wallClock: Clocks.wall, bootClock: Clocks.boot, onFatal: failure.raise))
+        let projections = Projections(
+            settings, catalog: catalog, catalogFolder: catalogFolder, log: log, logger: logger)
+        let composition = Composition(
+            catalog: catalog, log: log, ledger: ledger, projections: projections,
+            failure: failure, logger: logger)
+        composition.sayWhatOpeningFound()
+        return composition
+    }
+
+    /// Stops the projections, then the ledger, then the log; each takes what came before with it.
+    func close() async throws {
+        await projections.stop()
+        ledger.close()
+        try log.close()
+    }
+
+    /// What the server is made of.
+    func serverParts(keys: any KeyAuthority) -> ServerParts {
+        ServerParts(
+            ledger: ledger, catalog: catalog, fingerprintKey: ledger.fingerprintKey, keys: keys,
+            projections: projections, logSize: { [log] in log.sizeForStatus }, logger: logger)
+    }
+
+    /// What imports files into a table of the catalog.
+    func importer(of tableName: String) throws -> Importer {
+        guard let table = catalog.table(named: tableName) else {
+            throw CommandFailure(.usage, "the dictionary has no table \(tableName)")
+        }
+        let judge = Judge(
+            table: table, constraints: catalog.constraints, fingerprintKey: ledger.fingerprintKey,
+            limits: .local)
+        return Importer(ledger: ledger, judge: judge, dictionary: catalog.version)
+    }
+
+    /// Tells what recovery found, and keeps a cut in the log itself.
+    private func sayWhatOpeningFound() {
+        for damage in log.recovery.damage {
+            logger.error(
+                "a sealed segment is damaged",
+                metadata: [
+                    "file": "\(damage.file)", "offset": "\(damage.offset)",
+                    "position": "\(damage.position)", "what": "\(damage.what)",
+                ])
+        }
+        guard let cut = log.recovery.cut else { return }
+        logger.warning(
+            "a torn tail was cut",
+            metadata: [
+                "segment": "\(cut.segment)", "offset": "\(cut.offset)",
+                "bytes": "\(cut.byteCount)", "kept_as": "\(cut.keptAs)",
+            ])
+        var json = JSONWriter()
+        json.openObject()
+        json.field("segment", cut.segment)
+        json.field("offset", cut.offset)
+        json.field("bytes", cut.byteCount)
+        json.field("kept_as", cut.keptAs)
+        json.field("asked_postgres", cut.askedPostgres)
+        json.closeObject()
+        let control = Control(kind: "torn_tail", text: Array(json.unsafeBytes))
+        ledger.record([control], idempotencyKey: nil, requestDigest: []) { [logger] result in
+            if case .failure(let error) = result {
+                logger.error("the cut is not in the log", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+}
+
+extension SegmentLog {
+    fileprivate var sizeForStatus: LogSize {
+        let size = size
+        return LogSize(segmentCount: size.segments, byteCount: size.bytes)
+    }
+}

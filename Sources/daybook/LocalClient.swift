@@ -1,0 +1,123 @@
+import AsyncHTTPClient
+import DaybookIntake
+import DaybookLedger
+import DaybookServer
+import Foundation
+import NIOCore
+
+/// Talks to a running server over its local socket.
+struct LocalClient {
+    let socketPath: String
+
+    /// The client of the server that runs on a ledger; nil if none answers.
+    init?(dataFolder: String) {
+        let socket = LocalSocket(dataFolder: dataFolder)
+        guard socket.isAnswering, let path = socket.path else { return nil }
+        socketPath = path
+    }
+
+    /// The server's status as it came: one JSON object.
+    func status() async throws -> Data {
+        try await answer(to: request("GET", "/local/v1/status"))
+    }
+
+    /// Sends a file to be imported; `body` gives its bytes.
+    func importFile(
+        _ file: ImportRequest, byteCount: Int64, body: FileChunks
+    ) async throws -> ImportReport {
+        var query = [
+            "table": file.table, "file": file.file, "digest": file.digest.description,
+            "nonce": file.nonce,
+        ]
+        switch file.format {
+        case .csv(let header):
+            query["format"] = "csv"
+            query["header"] = header == .present ? "true" : "false"
+        case .ndjson:
+            query["format"] = "ndjson"
+        }
+        var components = URLComponents()
+        components.path = "/local/v1/import"
+        components.queryItems = query.compactMap { name, value in
+            value.map { URLQueryItem(name: name, value: $0) }
+        }
+        // `+` stands for itself in a URL and for a space in a form.
+        components.percentEncodedQuery = components.percentEncodedQuery?
+            .replacing("+", with: "%2B")
+        var request = request("POST", components.string ?? components.path)
+        request.body = .stream(body, length: .known(byteCount))
+        return try JSONDecoder().decode(ImportReport.self, from: await answer(to: request))
+    }
+
+    private func request(_ method: String, _ uri: String) -> HTTPClientRequest {
+        let url = URL(httpURLWithSocketPath: socketPath, uri: uri)
+        var request = HTTPClientRequest(url: url?.absoluteString ?? "")
+        request.method = .RAW(value: method)
+        request.headers.add(name: "Daybook-User", value: NSUserName())
+        return request
+    }
+
+    private func answer(to request: HTTPClientRequest) async throws -> Data {
+        let response: HTTPClientResponse
+        let body: ByteBuffer
+        do {
+            response = try await HTTPClient.shared.execute(request, timeout: .hours(24 * 365))
+            body = try await response.body.collect(upTo: 64 << 20)
+        } catch {
+            throw CommandFailure(
+                .unreachable,
+                "the server went away: \(error); start it and run the command again, "
+                    + "it goes on where the log ends")
+        }
+        let data = Data(body.readableBytesView)
+        guard response.status == .ok else { throw failure(response.status.code, data) }
+        return data
+    }
+
+    private struct ProblemBody: Decodable {
+        let type: String
+        let title: String
+        let detail: String
+    }
+
+    private func failure(_ status: UInt, _ data: Data) -> CommandFailure {
+        guard let problem = try? JSONDecoder().decode(ProblemBody.self, from: data) else {
+            return CommandFailure(.failed, "the server answered \(status)")
+        }
+        let isLogFault = problem.type.hasSuffix("log-corrupt")
+            || problem.type.hasSuffix("outcome-unknown")
+        let exit: ExitStatus = isLogFault ? .corrupt : status < 500 ? .usage : .failed
+        return CommandFailure(exit, "\(problem.title): \(problem.detail)")
+    }
+}
+
+/// A file's bytes in large pieces, and how far they are read.
+struct FileChunks: AsyncSequence, Sendable {
+    typealias Element = ByteBuffer
+    typealias Failure = any Error
+
+    let path: String
+    /// Called with the count of bytes read so far.
+    let onProgress: @Sendable (Int64) -> Void
+
+    func makeAsyncIterator() -> Iterator { Iterator(chunks: self) }
+
+    struct Iterator: AsyncIteratorProtocol {
+        private static let chunkByteCount = 1 << 20
+        private let chunks: FileChunks
+        private var file: FileHandle?
+        private var byteCount: Int64 = 0
+
+        init(chunks: FileChunks) { self.chunks = chunks }
+
+        mutating func next() async throws -> ByteBuffer? {
+            let file = try self.file ?? FileHandle(forReadingFrom: URL(fileURLWithPath: chunks.path))
+            self.file = file
+            guard let data = try file.read(upToCount: Iterator.chunkByteCount), !data.isEmpty
+            else { return nil }
+            byteCount += Int64(data.count)
+            chunks.onProgress(byteCount)
+            return ByteBuffer(bytes: data)
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import DaybookLog
+import DaybookSegments
+import Dispatch
+import Foundation
+import Postgres
+import Synchronization
+
+/// Where Postgres is: at a URL, or in a private cluster that we start.
+final class PostgresPlace: Sendable {
+    private enum Kind {
+        case url(String)
+        case embedded(PrivateCluster)
+    }
+
+    private let kind: Kind
+    private let known: Mutex<String>
+    /// Where a private cluster is if not in the ledger's folder, to be said at the start.
+    let note: String?
+
+    init(_ settings: Settings, ledger: LedgerID) {
+        guard settings.postgresTarget == "embedded" else {
+            kind = .url(settings.postgresTarget)
+            known = Mutex(settings.postgresTarget)
+            note = nil
+            return
+        }
+        let folder = PostgresPlace.clusterFolder(settings, ledger: ledger)
+        kind = .embedded(PrivateCluster(dataDirectory: folder))
+        known = Mutex("")
+        note =
+            folder.hasPrefix(settings.dataFolder)
+            ? nil
+            : "Postgres is kept in \(folder): its user cannot reach \(settings.dataFolder)"
+    }
+
+    /// What psql takes; empty until a private cluster has answered for the first time.
+    var conninfo: String { known.withLock { $0 } }
+
+    /// A new connection; starts a private cluster that does not run. Blocks: never called on the
+    /// cooperative pool.
+    func connect() throws -> PostgresConnection {
+        if case .embedded(let cluster) = kind {
+            let running = try PostgresPlace.wait { try await cluster.start() }
+            known.withLock { $0 = running.conninfo }
+        }
+        return try PostgresConnection(.init(conninfo: conninfo))
+    }
+
+    /// Stops a private cluster.
+    func stop() async {
+        if case .embedded(let cluster) = kind { try? await cluster.stop() }
+    }
+
+    /// The furthest checkpoint in a Postgres that runs; nil if none answers. Asked before a torn
+    /// tail is cut: what Postgres has was durable.
+    static func furthestCheckpoint(_ settings: Settings) -> TreeHead? {
+        checkpoints(settings)?.heads.values.max { $0.position < $1.position }
+    }
+
+    /// All checkpoints by projection, in a Postgres that runs; nil if none answers.
+    static func checkpoints(
+        _ settings: Settings
+    ) -> (conninfo: String, heads: [String: TreeHead])? {
+        guard let ledger = try? LogReader.open(folder: settings.dataFolder).durable.ledger,
+            let conninfo = runningConninfo(settings, ledger: ledger),
+            let connection = try? PostgresConnection(.init(conninfo: conninfo)),
+            let rows = try? connection.query(
+                """
+                SELECT projection, position, tree_size, root FROM daybook.checkpoints
+                 WHERE ledger = $1::uuid
+                """, [.text(ledger.description)], format: .binary)
+        else { return nil }
+        var heads: [String: TreeHead] = [:]
+        for row in rows {
+            guard let name = row.text("projection"), let position = row.int64("position"),
+                let size = row.int64("tree_size"), let root = row.bytes("root"),
+                root.count == Digest.byteCount
+            else { continue }
+            heads[name] = TreeHead(
+                ledger: ledger, size: UInt64(size), position: position,
+                root: root.withUnsafeBytes { Digest($0) })
+        }
+        return (conninfo, heads)
+    }
+
+    private static func runningConninfo(_ settings: Settings, ledger: LedgerID) -> String? {
+        guard settings.postgresTarget == "embedded" else { return settings.postgresTarget }
+        let folder = clusterFolder(settings, ledger: ledger)
+        return PrivateCluster.running(dataDirectory: folder)?.conninfo
+    }
+
+    /// `data/postgres`, unless root's Postgres, who is another user, cannot get there.
+    private static func clusterFolder(_ settings: Settings, ledger: LedgerID) -> String {
+        let near = settings.dataFolder + "/postgres"
+        let isReachable = geteuid() != 0 || DataFolder.isOpenToOthers(settings.dataFolder)
+        return isReachable ? near : "/var/lib/daybook/\(ledger)"
+    }
+
+    /// Runs something asynchronous from a thread that may block.
+    private static func wait<Value: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Value
+    ) throws -> Value {
+        let answer = Answer<Value>()
+        Task {
+            do { answer.give(.success(try await body())) } catch { answer.give(.failure(error)) }
+        }
+        return try answer.take().get()
+    }
+
+    /// A result that one thread waits for.
+    private final class Answer<Value: Sendable>: Sendable {
+        private let result = Mutex<Result<Value, any Error>?>(nil)
+        private let semaphore = DispatchSemaphore(value: 0)
+
+        func give(_ value: Result<Value, any Error>) {
+            result.withLock { $0 = value }
+            semaphore.signal()
+        }
+
+        func take() -> Result<Value, any Error> {
+            semaphore.wait()
+            guard let result = result.withLock({ $0 }) else {
+                preconditionFailure("the answer is there before the signal")
+            }
+            return result
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import DaybookLedger
+import DaybookLog
+import Synchronization
+
+/// A real ledger that can be told to fail, and remembers what came.
+final class ScriptedLedger: LedgerService {
+    private struct State {
+        var failure: LedgerError?
+        var submissions: [Submission] = []
+    }
+
+    private let ledger: Ledger
+    private let state = Mutex(State())
+
+    init(_ ledger: Ledger) { self.ledger = ledger }
+
+    /// What submissions are answered with from now on; nil lets them pass.
+    func fail(with failure: LedgerError?) { state.withLock { $0.failure = failure } }
+
+    /// Every batch that came.
+    var submissions: [Submission] { state.withLock { $0.submissions } }
+
+    func submit(
+        _ submission: Submission,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
+    ) {
+        let failure = state.withLock { state in
+            state.submissions.append(submission)
+            return state.failure
+        }
+        if let failure {
+            completion(.failure(failure))
+        } else {
+            ledger.submit(submission, completion: completion)
+        }
+    }
+
+    func record(
+        _ controls: [Control], idempotencyKey: String?, requestDigest: [UInt8],
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
+    ) {
+        ledger.record(
+            controls, idempotencyKey: idempotencyKey, requestDigest: requestDigest,
+            completion: completion)
+    }
+
+    func batch(at position: Position) throws(LedgerError) -> Receipt? {
+        try ledger.batch(at: position)
+    }
+
+    func batch(id: String) throws(LedgerError) -> Receipt? { try ledger.batch(id: id) }
+
+    func batch(
+        source: String, principal: String, idempotencyKey: String
+    ) async throws(LedgerError) -> Receipt? {
+        try await ledger.batch(
+            source: source, principal: principal, idempotencyKey: idempotencyKey)
+    }
+
+    func control(idempotencyKey: String) async throws(LedgerError) -> Control? {
+        try await ledger.control(idempotencyKey: idempotencyKey)
+    }
+
+    func confirmClock() { ledger.confirmClock() }
+
+    var status: LedgerStatus { ledger.status }
+}
