@@ -109,6 +109,9 @@ struct Walk {
         backslash = found ? found : body_end;
     }
 
+    bool is_at_end() const { return *next >= stop; }
+
+    // The character at `next`; zero at the end, though a zero may also stand in the body.
     HOT uint8_t peek() const { return *next < stop ? body[*next] : 0; }
 
     bool fail(const char *reason) {
@@ -353,7 +356,7 @@ struct Line {
 bool read_line(Walk &walk, djs_row &row, Line line) {
     walk.stop = uint32_t(line.end);
     size_t fields_before = walk.field_count;
-    bool is_read = walk.row(row) && (walk.peek() == 0 || walk.fail("more follows the value"));
+    bool is_read = walk.row(row) && (walk.is_at_end() || walk.fail("more follows the value"));
     if (!is_read) {
         walk.field_count = fields_before;
         row.field_count = 0;
@@ -391,7 +394,8 @@ int djs_rows(djs_parser *parser, const uint8_t *body, size_t count, size_t row_l
     if (first == '[') walk.next++;
     if (first == '[' && walk.peek() == ']') {
         walk.next++;
-        return walk.peek() ? malformed(batch, "more follows the array", *walk.next) : DJS_NO_ROWS;
+        return walk.is_at_end() ? DJS_NO_ROWS
+                                : malformed(batch, "more follows the array", *walk.next);
     }
     for (;;) {
         if (walk.row_count == row_limit) return DJS_TOO_MANY_ROWS;
@@ -406,7 +410,7 @@ int djs_rows(djs_parser *parser, const uint8_t *body, size_t count, size_t row_l
         walk.next++;
         if (byte == ']') break;
     }
-    if (walk.peek()) return malformed(batch, "more follows the value", *walk.next);
+    if (!walk.is_at_end()) return malformed(batch, "more follows the value", *walk.next);
     publish(*parser, walk, batch);
     return DJS_OK;
 }

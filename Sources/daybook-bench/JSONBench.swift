@@ -46,22 +46,14 @@ private func threadSeconds() -> Double {
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
-/// Calls `body` over all bodies for at least two seconds of one core; rows a second.
+/// Calls `body`, which takes all bodies, until so many rows were taken; rows a second of one core.
 private func rowsPerSecond(_ rowCount: Int, _ body: () -> Void) -> Double {
+    let rowsPerRound = bodyCount * rowsPerBody
+    let rounds = (rowCount + rowsPerRound - 1) / rowsPerRound
     body()
     let start = threadSeconds()
-    var rounds = 0
-    while threadSeconds() - start < 2 {
-        body()
-        rounds += 1
-    }
-    return Double(rounds * rowCount) / (threadSeconds() - start)
-}
-
-private func report(_ what: String, _ rows: Double, _ bytesPerRow: Double) {
-    let million = (rows / 1e4).rounded() / 100
-    let gigabytes = (rows * bytesPerRow / 1e7).rounded() / 100
-    print("\(what): \(million) M rows/s, \(gigabytes) GB/s")
+    for _ in 0..<rounds { body() }
+    return Double(rounds * rowsPerRound) / (threadSeconds() - start)
 }
 
 private func makeHireJudge() throws -> Judge {
@@ -75,7 +67,7 @@ private func makeHireJudge() throws -> Judge {
 }
 
 /// JSON bodies of 1000 hires to verdicts on one core, beside simdjson's own document parse.
-func measureJSON() throws {
+func measureJSON(rowCount: Int) throws {
     let judge = try makeHireJudge()
     var generator = HireGenerator()
     var id = 0
@@ -88,8 +80,6 @@ func measureJSON() throws {
         }
         return Bytes(Array("[\(rows.joined(separator: ","))]".utf8), padding: 64)
     }
-    let rowCount = bodyCount * rowsPerBody
-    let bytesPerRow = Double(bodies.reduce(0) { $0 + $1.count }) / Double(rowCount)
     var sum: UInt64 = 0
     let parse = rowsPerSecond(rowCount) {
         for body in bodies {
@@ -104,20 +94,24 @@ func measureJSON() throws {
         accepted = 0
         for body in bodies { accepted += judge.judgeJSON(body).rows.count { $0.isCandidate } }
     }
-    guard sum > 0, accepted == rowCount else { fatalError("a generated row was refused") }
-    report("simdjson document, all fields read", parse, bytesPerRow)
-    report("JSON to verdicts", verdicts, bytesPerRow)
+    guard sum > 0, accepted == bodyCount * rowsPerBody else {
+        fatalError("a generated row was refused")
+    }
+    Report.row(
+        "JSON to verdicts, one core", figure: Report.rate(verdicts, "rows"),
+        limit: "simdjson's document parse, all fields read: \(Report.rate(parse, "rows"))",
+        ratio: verdicts / parse, command: "daybook-bench json --rows \(rowCount)")
 }
 
 /// A CSV file of hires to verdicts on one core, beside a search for its line ends.
-func measureCSV() throws {
+func measureCSV(rowCount: Int) throws {
     let judge = try makeHireJudge()
     var generator = HireGenerator()
-    let rowCount = bodyCount * rowsPerBody
     var text: [UInt8] = []
-    for id in 1...rowCount { text += Array("\(generator.hire(id).joined(separator: ","))\n".utf8) }
+    for id in 1...(bodyCount * rowsPerBody) {
+        text += Array("\(generator.hire(id).joined(separator: ","))\n".utf8)
+    }
     let file = Bytes(text)
-    let bytesPerRow = Double(file.count) / Double(rowCount)
     var lines = 0
     let search = rowsPerSecond(rowCount) {
         lines = 0
@@ -134,9 +128,13 @@ func measureCSV() throws {
     let verdicts = rowsPerSecond(rowCount) {
         accepted = file.withUnsafeBytes { count($0, judge) }
     }
-    guard lines == rowCount, accepted == rowCount else { fatalError("a generated row was refused") }
-    report("memchr over the lines", search, bytesPerRow)
-    report("CSV to verdicts", verdicts, bytesPerRow)
+    guard lines == accepted, accepted == bodyCount * rowsPerBody else {
+        fatalError("a generated row was refused")
+    }
+    Report.row(
+        "CSV to verdicts, one core", figure: Report.rate(verdicts, "rows"),
+        limit: "memchr over the lines: \(Report.rate(search, "rows"))",
+        ratio: verdicts / search, command: "daybook-bench csv --rows \(rowCount)")
 }
 
 /// How many rows of a CSV file are accepted, a thousand at a time.

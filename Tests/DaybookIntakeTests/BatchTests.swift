@@ -17,7 +17,8 @@ struct BatchTests {
             "{\"a\":\"\u{1}\"}", "{\"a\":[1,]}", "{\"a\":[}]}", "{\"a\":{\"b\":1]}",
             "{\"a\":[1 2]}",
             "{\"a\":{\"b\"}}", "{\"a\":1}}", "[[{}]", "\u{feff}[{}]", "{\"a\":1,,\"b\":2}",
-            "{\"a\":\u{1}}", "{\"a\":1\u{0}}", "{\"a\"::1}", "{,}", "[{\"a\":\"\\\"}]",
+            "{\"a\":\u{1}}", "{\"a\":1\u{0}}", "{\"a\"::1}", "{,}", "[{\"a\":\"\\\"}]", "[{}]\u{0}",
+            "{}\u{0}", "[]\u{0}",
         ])
     func malformed(body: String) throws {
         let batch = try makeJudge("readings").judgeJSON(Bytes(Array(body.utf8)))
@@ -76,11 +77,11 @@ struct BatchTests {
     func lines() throws {
         let body =
             "\n{\"note\":\"a\"}\r\n\n  \n{\"note\":\"b}\n"
-            + "{\"note\":\n\"c\"}\n[]\n{} {}\n{\"note\":\"d\"}"
+            + "{\"note\":\n\"c\"}\n[]\n{} \u{0}\n{\"note\":\"d\"}"
         let batch = try makeJudge("readings").judgeNDJSON(Bytes(Array(body.utf8)))
         #expect(
             batch.rows.indices.map(batch.originalText) == [
-                "{\"note\":\"a\"}", "{\"note\":\"b}", "{\"note\":", "\"c\"}", "[]", "{} {}",
+                "{\"note\":\"a\"}", "{\"note\":\"b}", "{\"note\":", "\"c\"}", "[]", "{} \u{0}",
                 "{\"note\":\"d\"}",
             ])
         let bad = ["malformed_row"]

@@ -1,4 +1,3 @@
-import Avro
 import DaybookCatalog
 import Foundation
 import TestSupport
