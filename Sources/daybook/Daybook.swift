@@ -11,8 +11,8 @@ struct Daybook: AsyncParsableCommand {
             Example: daybook serve &  daybook import jobs jobs.csv  daybook status
 
             Every option has an environment variable (--data is DAYBOOK_DATA, and so on).
-            Exit status: 0 done, 1 a check found something wrong, 2 wrong usage, 3 the log is
-            corrupt or failed, 4 a service that is needed cannot be reached.
+            Exit status: 0 done, 1 a check found something wrong, 2 wrong usage, \
+            3 the log is corrupt or failed, 4 a service that is needed cannot be reached.
             """,
         version: "0.1.0",
         subcommands: [

@@ -57,6 +57,21 @@ final class PostgresPlace: Sendable {
         checkpoints(settings)?.heads.values.max { $0.position < $1.position }
     }
 
+    /// All checkpoints by projection; a private cluster that stands still is started to be asked.
+    /// Only for whoever has the ledger's lock. Blocks.
+    static func checkpointsAtRest(_ settings: Settings) -> [String: TreeHead]? {
+        if let found = checkpoints(settings) { return found.heads }
+        guard settings.postgresTarget == "embedded",
+            let ledger = try? LogReader.open(folder: settings.dataFolder).durable.ledger
+        else { return nil }
+        let folder = clusterFolder(settings, ledger: ledger)
+        guard access(folder, F_OK) == 0 else { return nil }
+        let cluster = PrivateCluster(dataDirectory: folder)
+        guard (try? wait { try await cluster.start() }) != nil else { return nil }
+        defer { _ = try? wait { try await cluster.stop() } }
+        return checkpoints(settings)?.heads
+    }
+
     /// All checkpoints by projection, in a Postgres that runs; nil if none answers.
     static func checkpoints(
         _ settings: Settings
@@ -81,6 +96,13 @@ final class PostgresPlace: Sendable {
                 root: root.withUnsafeBytes { Digest($0) })
         }
         return (conninfo, heads)
+    }
+
+    /// The conninfo of a Postgres that runs, as far as is known without asking it.
+    static func conninfo(_ settings: Settings) -> String? {
+        guard let ledger = try? LogReader.open(folder: settings.dataFolder).durable.ledger
+        else { return nil }
+        return runningConninfo(settings, ledger: ledger)
     }
 
     private static func runningConninfo(_ settings: Settings, ledger: LedgerID) -> String? {

@@ -50,9 +50,7 @@ struct Import: AsyncParsableCommand {
             let names = catalog.tables.map(\.name).joined(separator: ", ")
             throw CommandFailure(.usage, "the dictionary has no table \(table); it has \(names)")
         }
-        for file in files where !FileManager.default.isReadableFile(atPath: file) {
-            throw CommandFailure(.usage, "\(file) cannot be read; see that it exists and is yours")
-        }
+        for file in files { try check(file) }
         let target = try await ImportTarget.find(settings)
         var reports: [ImportReport] = []
         do {
@@ -68,6 +66,19 @@ struct Import: AsyncParsableCommand {
         }
         try await target.finish()
         if json { Console.writeJSON { write(reports, to: &$0) } }
+    }
+
+    /// A file is read twice, first for its digest; so it must be one.
+    private func check(_ file: String) throws {
+        let manager = FileManager.default
+        guard manager.isReadableFile(atPath: file) else {
+            throw CommandFailure(.usage, "\(file) cannot be read; see that it exists and is yours")
+        }
+        let path = URL(fileURLWithPath: file).resolvingSymlinksInPath().path
+        let type = try? manager.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+        guard type == .typeRegular else {
+            throw CommandFailure(.usage, "\(file) is no file; save what it gives in one first")
+        }
     }
 
     private func importFile(

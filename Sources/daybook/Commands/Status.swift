@@ -3,6 +3,7 @@ import DaybookCatalog
 import DaybookLog
 import DaybookSegments
 import DaybookServer
+import Dispatch
 import Foundation
 
 /// `daybook status`
@@ -29,7 +30,11 @@ struct Status: AsyncParsableCommand {
 
     private func statusText() async throws -> String {
         guard let client = LocalClient(dataFolder: settings.dataFolder) else {
-            return try offlineStatus()
+            return try await withCheckedThrowingContinuation { continuation in
+                DispatchQueue.global().async {
+                    continuation.resume(with: Result { try offlineStatus() })
+                }
+            }
         }
         let deadline = ContinuousClock.now + .seconds(Status.patienceSeconds)
         while true {
@@ -42,12 +47,17 @@ struct Status: AsyncParsableCommand {
         }
     }
 
-    /// Without a server: the log by itself, and the checkpoints of a Postgres that runs.
+    /// Without a server: the log by itself, and the checkpoints that Postgres has. Blocks.
     private func offlineStatus() throws -> String {
         let log = try LogReader.open(folder: settings.dataFolder)
+        let lock = try? DirectoryLock(folder: settings.dataFolder)
+        defer { withExtendedLifetime(lock) {} }
         let catalog = try CatalogLoader.load(folder: settings.catalogFolder() + "/projections")
         let segments = log.segments
-        let found = PostgresPlace.checkpoints(settings)
+        let found =
+            lock == nil
+            ? PostgresPlace.checkpoints(settings)?.heads
+            : PostgresPlace.checkpointsAtRest(settings)
         let names = catalog.tables.map(\.name) + catalog.aggregates.map(\.name) + ["audit"]
         let status = ServerStatus(
             head: log.durable, dictionary: catalog.version, hold: nil,
@@ -55,9 +65,9 @@ struct Status: AsyncParsableCommand {
                 segmentCount: segments.count, byteCount: segments.reduce(0) { $0 + $1.byteCount }),
             projections: names.sorted().map {
                 ProjectionStatus(
-                    name: $0, position: found?.heads[$0]?.position ?? 0, state: "stopped")
+                    name: $0, position: found?[$0]?.position ?? 0, state: "stopped")
             },
-            postgres: found?.conninfo ?? "", postgresState: found == nil ? "stopped" : "connected")
+            postgres: PostgresPlace.conninfo(settings) ?? "", postgresState: "stopped")
         var json = JSONWriter()
         status.write(to: &json)
         return String(decoding: json.unsafeBytes, as: UTF8.self)
