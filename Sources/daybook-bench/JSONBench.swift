@@ -59,7 +59,8 @@ private func rowsPerSecond(_ rowCount: Int, _ body: () -> Void) -> Double {
 private func makeHireJudge() throws -> Judge {
     let catalog = try CatalogLoader.load(folder: "projections")
     guard let table = catalog.table(named: "hired_employees") else {
-        fatalError("run it in the package's folder, which has projections/hired_employees.yaml")
+        preconditionFailure(
+            "run it in the package's folder, which has projections/hired_employees.yaml")
     }
     return Judge(
         table: table, constraints: catalog.constraints,
@@ -95,7 +96,7 @@ func measureJSON(rowCount: Int) throws {
         for body in bodies { accepted += judge.judgeJSON(body).rows.count { $0.isCandidate } }
     }
     guard sum > 0, accepted == bodyCount * rowsPerBody else {
-        fatalError("a generated row was refused")
+        preconditionFailure("a generated row was refused")
     }
     Report.row(
         "JSON to verdicts, one core", figure: Report.rate(verdicts, "rows"),
@@ -129,7 +130,7 @@ func measureCSV(rowCount: Int) throws {
         accepted = file.withUnsafeBytes { count($0, judge) }
     }
     guard lines == accepted, accepted == bodyCount * rowsPerBody else {
-        fatalError("a generated row was refused")
+        preconditionFailure("a generated row was refused")
     }
     Report.row(
         "CSV to verdicts, one core", figure: Report.rate(verdicts, "rows"),

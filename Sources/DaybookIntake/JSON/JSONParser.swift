@@ -9,8 +9,8 @@ final class JSONParserPool: Sendable {
     private static let heldByteCountMax = 32 << 20
     private static let parserCountMax = 16
 
+    // @unchecked: whoever took it out of the pool is the only one who uses it.
     private struct Parser: @unchecked Sendable {
-        // @unchecked: whoever took it out of the pool is the only one who uses it.
         let pointer: OpaquePointer
     }
 

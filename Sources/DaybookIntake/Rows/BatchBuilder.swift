@@ -36,7 +36,7 @@ struct BatchBuilder: ~Copyable {
     deinit { spans.deallocate() }
 
     /// Opens a row.
-    mutating func open() {
+    mutating func begin() {
         encoded.append(long: plan.branch)
         rowStart = encoded.count
     }
