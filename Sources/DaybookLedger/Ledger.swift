@@ -6,8 +6,8 @@ import DaybookLog
 /// The ledger over a log: takes judged batches in order, decides keys and references, and answers
 /// when they are on disk.
 ///
-/// One writer thread decides and writes; one thread makes snapshots of the keys; reads may come from
-/// any thread. The engine stays the caller's: close the ledger first, then the engine.
+/// One writer thread decides and writes; one thread makes snapshots of the keys; reads may come
+/// from any thread. The engine stays the caller's: close the ledger first, then the engine.
 public final class Ledger: LedgerService {
     /// The dictionary in force.
     public let catalog: Catalog

@@ -36,26 +36,7 @@ final class LogLookup: Sendable {
         }
     }
 
-    /// Calls `body` with the Avro bytes and the shape of the accepted row at `position`; nil if
-    /// there is no accepted row of a table.
-    func withRow<R>(
-        at position: Position, _ body: (inout ByteCursor, RowShape) throws -> R
-    ) throws(LedgerError) -> R? {
-        try withBatch(at: position) { reader in
-            var row = reader.facts.position
-            while let branch = try reader.nextBranch() {
-                if row == position {
-                    guard branch < reader.schema.tables.count else { return R?.none }
-                    return try body(&reader.cursor, reader.schema.tables[branch])
-                }
-                try reader.skipRow(branch)
-                row += 1
-            }
-            return nil
-        } ?? nil
-    }
-
-    /// The receipts of the batches received in `times`, in order, until `body` gives something.
+    /// Shows `body` the batches received in `times`, in order, until it gives something.
     func search<R>(
         receivedAt times: Range<Microseconds>, _ body: (inout BatchReader) throws -> R?
     ) throws(LedgerError) -> R? {

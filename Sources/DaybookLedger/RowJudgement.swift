@@ -65,7 +65,8 @@ struct RowJudgement<Reader: KeyReader> {
         self.reader = reader
     }
 
-    /// Judges all rows. A row that was rejected already takes no keys, but hears what else is wrong.
+    /// Judges all rows. A row that was rejected already takes no keys, but hears what else is
+    /// wrong.
     mutating func run(_ keys: inout KeyState) {
         let rules = table.rules
         if rules.isEmpty { return }

@@ -31,7 +31,9 @@ enum IdempotencyScope {
     /// The name of the fingerprints' domain; no constraint has it, for there is no slash.
     static let domain = "idempotency"
 
-    static func fingerprint(scope: String, key: String, under secret: FingerprintKey) -> Fingerprint {
+    static func fingerprint(
+        scope: String, key: String, under secret: FingerprintKey
+    ) -> Fingerprint {
         var sink = ByteSink(capacity: scope.utf8.count + key.utf8.count + 10)
         sink.append(string: scope)
         sink.append(string: key)
@@ -256,18 +258,8 @@ struct Sequencer {
     ) throws(LedgerError) {
         let batch = submission.batch
         let mark = keys.mark
-        var judgement = RowJudgement(
-            batch, table: tables[batch.table.index], position: position,
-            reader: GroupReader(
-                stored: stored, pending: pending, batch: batch, position: position,
-                tables: tables))
-        judgement.run(&keys)
-        if let failure = judgement.reader.failure {
-            keys.undo(to: mark)
-            throw failure
-        }
-        let verdicts = BatchVerdicts(
-            batch, faults: judgement.faults, isAtomic: submission.isAtomic)
+        let faults = try judge(batch)
+        let verdicts = BatchVerdicts(batch, faults: faults, isAtomic: submission.isAtomic)
         if submission.isAtomic, !verdicts.rejections.isEmpty { keys.undo(to: mark) }
         let rejectionBranch = builder.schema.rejectionBranch
         let leaf = builder.append(
@@ -283,6 +275,23 @@ struct Sequencer {
             keys.undo(to: mark)
             writeOutgrown(batch, facts, &builder)
         }
+    }
+
+    /// Decides the batch's rows and takes the keys of those that stand. (Apart from `write`, so that
+    /// nothing else refers to `pending` when it grows.)
+    private mutating func judge(_ batch: JudgedBatch) throws(LedgerError) -> [RowFault] {
+        let mark = keys.mark
+        var judgement = RowJudgement(
+            batch, table: tables[batch.table.index], position: position,
+            reader: GroupReader(
+                stored: stored, pending: pending, batch: batch, position: position,
+                tables: tables))
+        judgement.run(&keys)
+        if let failure = judgement.reader.failure {
+            keys.undo(to: mark)
+            throw failure
+        }
+        return judgement.faults
     }
 
     /// A record that would outgrow its limit becomes one rejection of the whole batch.

@@ -17,6 +17,9 @@ final class StoredKeys: StoredBatches {
     private var knownByteCount = 0
     private let byteLimit: Int
     private var values = RowValues()
+    /// Rows whose keys are read with the one that was asked for: whoever sends a row again is
+    /// likely to send its neighbours.
+    private static let readAhead: Position = 64
 
     init(lookup: LogLookup, byteLimit: Int = 8 << 20) {
         self.lookup = lookup
@@ -30,20 +33,34 @@ final class StoredKeys: StoredBatches {
     func key(of constraint: KeyConstraint, at position: Position) throws(LedgerError) -> [UInt8]? {
         let place = Place(constraint: constraint.index, position: position)
         if let key = known[place] { return key }
-        let key = try lookup.withRow(at: position) { cursor, shape -> [UInt8]? in
-            guard shape.name == constraint.table, let layout = KeyLayout(constraint, in: shape)
-            else { return nil }
-            try self.values.read(&cursor, shape: shape)
-            return layout.withKeyBytes(of: self.values) { $0.map { Array($0) } }
-        }
-        guard let key = key ?? nil else { return nil }
         // Memory is bounded by starting over: what is in use is soon there again.
         if knownByteCount > byteLimit {
             known = [:]
             knownByteCount = 0
         }
-        known[place] = key
+        try lookup.withBatch(at: position) { reader in
+            var row = reader.facts.position
+            while row < position + Self.readAhead, let branch = try reader.nextBranch() {
+                if row >= position, branch < reader.schema.tables.count {
+                    try keep(constraint, &reader, branch, at: row)
+                } else {
+                    try reader.skipRow(branch)
+                }
+                row += 1
+            }
+        }
+        return known[place]
+    }
+
+    private func keep(
+        _ constraint: KeyConstraint, _ reader: inout BatchReader, _ branch: Int, at row: Position
+    ) throws(AvroDecodingError) {
+        let shape = reader.schema.tables[branch]
+        try values.read(&reader.cursor, shape: shape)
+        guard shape.name == constraint.table, let layout = KeyLayout(constraint, in: shape),
+            let key = layout.withKeyBytes(of: values, { $0.map { Array($0) } })
+        else { return }
+        known[Place(constraint: constraint.index, position: row)] = key
         knownByteCount += key.count + 64
-        return key
     }
 }

@@ -80,7 +80,23 @@ final class Writer: @unchecked Sendable {
             // Without space the block stands as it is, attested by the one after it.
             if !error.isDiskFull, !fail([], error) { return nil }
         }
+        while isClockHeld() {
+            if let taken = queue.wait(timeoutSeconds: 1, { $0.take() }) { return taken }
+        }
         return queue.wait { $0.take() }
+    }
+
+    /// Whether appends are still held; so that the status is right though no batch comes.
+    private func isClockHeld() -> Bool {
+        guard case .clock = progress.update({ $0.hold }) else { return false }
+        confirmClock()
+        if sequencer.clock.jumpSeconds(reading()) != nil { return true }
+        progress.update { $0.hold = nil }
+        return false
+    }
+
+    private func confirmClock() {
+        if progress.update({ take(&$0.isClockConfirmed) }) { sequencer.clock.confirm(reading()) }
     }
 
     /// A request whose answer depends on the group.
@@ -91,7 +107,7 @@ final class Writer: @unchecked Sendable {
 
     /// Decides and writes one group, and answers it; false if nothing can be written any more.
     private func writeGroup() -> Bool {
-        if progress.update({ take(&$0.isClockConfirmed) }) { sequencer.clock.confirm(reading()) }
+        confirmClock()
         var builder = BlockBuilder(schema: engine.schema, capacity: options.groupByteLimit / 4)
         var group: [Waiting] = []
         var hold: LedgerStatus.Hold?

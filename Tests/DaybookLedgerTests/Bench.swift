@@ -48,7 +48,9 @@ final class Bench: Sendable {
         table: readings
         key: []
         columns:
-          - {name: sensor, type: integer, references: {table: departments, columns: [id], onMissing: accept}}
+          - name: sensor
+            type: integer
+            references: {table: departments, columns: [id], onMissing: accept}
           - {name: value, type: number}
         """
 

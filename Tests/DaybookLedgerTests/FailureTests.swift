@@ -73,7 +73,7 @@ struct FailureTests {
         }
     }
 
-    @Test("After a failed sync the outcome is unknown to all that waited, and nothing more is written")
+    @Test("After a failed sync the outcome is unknown to all that waited; nothing more is written")
     func syncFailure() async throws {
         let bench = try Bench()
         let answers = Answers()
@@ -180,6 +180,20 @@ struct FailureTests {
         }
         bench.ledger.confirmClock()
         try await bench.append("departments", #"{"id":3,"name":"a"}"#)
+    }
+
+    @Test("The status says that the clock is right again though no batch comes")
+    func clockStatus() async throws {
+        let bench = try Bench()
+        bench.clocks.withLock { $0.wall += 4_000_000_000 }
+        await #expect(throws: LedgerError.clockHeld(jumpSeconds: 4000)) {
+            try await bench.append("departments", #"{"id":1,"name":"a"}"#)
+        }
+        bench.clocks.withLock { $0.wall -= 4_000_000_000 }
+        for _ in 0..<500 where bench.ledger.status.hold != nil {
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        #expect(bench.ledger.status.hold == nil)
     }
 
     @Test("Time that passes while the machine runs is no jump")

@@ -48,7 +48,7 @@ struct SnapshotTests {
         }
     }
 
-    @Test("A ledger reopened from snapshot and tail decides as one that never stopped, or lost it all")
+    @Test("Reopened from snapshot and tail, or from the log alone, it decides as if never stopped")
     func restarts() async throws {
         var random = SeededGenerator()
         let seed = random.seed
@@ -129,7 +129,9 @@ struct SnapshotTests {
         case removed, cut, overwritten, headByte, foreign
     }
 
-    @Test("A snapshot that is gone, damaged or another ledger's is made anew", arguments: Damage.allCases)
+    @Test(
+        "A snapshot that is gone, damaged or another ledger's is made anew",
+        arguments: Damage.allCases)
     func damage(_ damage: Damage) async throws {
         let bench = try Bench()
         let rows = (0..<2000).map { #"{"code":"c\#($0)"}"# }

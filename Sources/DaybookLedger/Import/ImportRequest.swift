@@ -40,8 +40,8 @@ public struct ImportRequest: Sendable {
         }
     }
 
-    /// The idempotency key of the chunk with this number, or of another part. The same content, read
-    /// in the same way into the same table, has the same keys, whoever imports it.
+    /// The idempotency key of the chunk with this number, or of another part. The same content,
+    /// read in the same way into the same table, has the same keys, whoever imports it.
     func key(_ part: String) -> String {
         var options: String
         switch format {

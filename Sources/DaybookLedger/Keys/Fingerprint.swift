@@ -17,7 +17,8 @@ struct Fingerprint: Hashable, Comparable, Sendable {
     /// The place to look at next when the log shows that this one is held by another key.
     ///
     /// It will hardly ever happen, and so costs nothing to be exact about: whoever finds a
-    /// fingerprint held by a different key goes on to the one after it, as does whoever looks it up.
+    /// fingerprint held by a different key goes on to the one after it, and so does whoever looks
+    /// it up.
     var next: Fingerprint {
         let (sum, carry) = low.addingReportingOverflow(1)
         return Fingerprint(high: carry ? high &+ 1 : high, low: sum)

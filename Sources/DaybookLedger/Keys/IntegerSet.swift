@@ -1,10 +1,11 @@
 import Avro
 import CRoaring
 
-/// A set of 64-bit integers, owned by one thread, as a roaring bitmap: two bits and less a value where keys are dense.
+/// A set of 64-bit integers, owned by one thread, as a roaring bitmap: two bits and less a value
+/// where keys are dense.
 ///
-/// Source: Lemire et al., "Roaring Bitmaps: Implementation of an Optimized Software Library" (2018);
-/// serialised in the Roaring specification's portable form, 64-bit extension.
+/// Source: Lemire et al., "Roaring Bitmaps: Implementation of an Optimized Software Library"
+/// (2018); serialised in the Roaring specification's portable form, 64-bit extension.
 final class IntegerSet {
     private let set: OpaquePointer
 

@@ -256,7 +256,7 @@ final class KeyStoreView: FingerprintBase {
         do {
             return try get(store.fingerprints, key(set, fingerprint)).map(Self.position)
         } catch {
-            // Going on would let a key be taken twice: the log is safe, and the store can be deleted.
+            // Going on would let a key be taken twice. The log is safe; the store can be deleted.
             fatalError("the snapshot of the keys cannot be read: \(error)")
         }
     }
