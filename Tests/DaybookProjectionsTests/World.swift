@@ -52,23 +52,41 @@ final class World: Sendable {
         }
     }
 
-    init(
-        _ dictionary: [String] = [jobs, notes], folder: TemporaryFolder? = nil,
-        conninfo: String? = nil
-    ) async throws {
-        let folder = try folder ?? TemporaryFolder()
-        self.folder = folder
+    init(_ dictionary: [String] = [jobs, notes]) async throws {
+        folder = try TemporaryFolder()
         catalog = try World.catalog(dictionary)
         let schema = try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema))
         log = try SegmentLog.open(
             folder: folder.path("data"),
             options: SegmentLogOptions(schema: schema, clock: { 1_000_000 }))
-        if log.schema != schema { try log.roll(to: schema) }
-        if let conninfo {
-            self.conninfo = conninfo
-        } else {
-            self.conninfo = try await TestCluster.freshDatabase()
-        }
+        conninfo = try await TestCluster.freshDatabase()
+    }
+
+    private init(_ other: World, catalog: Catalog, log: SegmentLog, conninfo: String) {
+        folder = other.folder
+        self.catalog = catalog
+        self.log = log
+        self.conninfo = conninfo
+    }
+
+    /// The same log and database after the dictionary has become another.
+    func adopting(_ dictionary: [String]) throws -> World {
+        let catalog = try World.catalog(dictionary)
+        try log.roll(to: LogSchema(recordSchemas: catalog.tables.map(\.avroSchema)))
+        return World(self, catalog: catalog, log: log, conninfo: conninfo)
+    }
+
+    /// The same database, and a new log of the same dictionary.
+    func withLog(_ name: String) throws -> World {
+        let log = try SegmentLog.open(
+            folder: folder.path(name),
+            options: SegmentLogOptions(schema: log.schema, clock: { 1_000_000 }))
+        return World(self, catalog: catalog, log: log, conninfo: conninfo)
+    }
+
+    /// The same log, and another database.
+    func withDatabase(_ conninfo: String) -> World {
+        World(self, catalog: catalog, log: log, conninfo: conninfo)
     }
 
     static func catalog(_ dictionary: [String]) throws -> Catalog {
@@ -113,7 +131,7 @@ final class World: Sendable {
         _ = try log.append(builder)
     }
 
-    /// Appends a block of jobs whose ids are their positions, and a block of notes between them.
+    /// Appends a block of jobs whose ids are their positions.
     func appendJobs(_ count: Int) throws {
         let start = log.durable.position
         try append([("jobs", (0..<Int64(count)).map { .job(start + $0) })])
@@ -127,12 +145,12 @@ final class World: Sendable {
 
     /// A projector into the database, or to where `conninfo` leads.
     func projector(
-        conninfo: String? = nil, connect: (@Sendable () throws -> PostgresConnection)? = nil,
-        change: (inout Projector.Options) -> Void = { _ in }
+        conninfo: String? = nil, rowLimit: Int = 50_000, retrySeconds: Double = 0.01,
+        connect: (@Sendable () throws -> PostgresConnection)? = nil
     ) -> Projector {
         var options = Projector.Options(migrationsFolder: packageRoot + "/sql/migrations")
-        options.retrySeconds = 0.01
-        change(&options)
+        options.rowLimit = rowLimit
+        options.retrySeconds = retrySeconds
         var logger = Logger(label: "projector")
         logger.logLevel = .critical
         logger.handler = SwiftLogNoOpLogHandler()
@@ -144,12 +162,18 @@ final class World: Sendable {
             })
     }
 
-    /// Projects all that is in the log, and stops; whether everything was applied.
+    /// Projects all that is in the log as far as that goes, and stops.
     @discardableResult
-    func projectAll(change: (inout Projector.Options) -> Void = { _ in }) async -> Projector {
-        let projector = projector(change: change)
+    func projectAll(rowLimit: Int = 50_000) async -> Projector {
+        let projector = projector(rowLimit: rowLimit)
         projector.start()
-        _ = await projector.waitUntilApplied(log.durable.position, timeoutSeconds: 30)
+        let end = log.durable.position
+        let deadline = ContinuousClock.now + .seconds(30)
+        while projector.statuses.contains(where: { $0.state == .running && $0.position < end }),
+            ContinuousClock.now < deadline
+        {
+            try? await Task.sleep(for: .milliseconds(2))
+        }
         await projector.stop()
         return projector
     }
