@@ -56,7 +56,7 @@ private func rowsPerSecond(_ rowCount: Int, _ body: () -> Void) -> Double {
     return Double(rounds * rowsPerRound) / (threadSeconds() - start)
 }
 
-private func makeHireJudge() throws -> Judge {
+func makeHireJudge() throws -> Judge {
     let catalog = try CatalogLoader.load(folder: "projections")
     guard let table = catalog.table(named: "hired_employees") else {
         preconditionFailure(

@@ -9,6 +9,7 @@ switch arguments.first {
 case "json": try measureJSON(rowCount: rowCount ?? 5_000_000)
 case "csv": try measureCSV(rowCount: rowCount ?? 5_000_000)
 case "log": try measureLog(rowCount: rowCount ?? 1_000_000)
+case "project": try await measureProjection()
 default:
-    print("usage: daybook-bench json|csv|log [--rows N]   (in the package's folder)")
+    print("usage: daybook-bench json|csv|log|project [--rows N]   (in the package's folder)")
 }
