@@ -10,6 +10,7 @@ public enum IntakeError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The header's quotes do not close, or it is not UTF-8, or longer than a row may be.
     case malformedHeader
 
+    /// For the person who made the call: what is wrong, and what to say instead.
     public var description: String {
         switch self {
         case .unknownColumn(let name, let known):

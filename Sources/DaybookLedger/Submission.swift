@@ -5,11 +5,13 @@ import DaybookLog
 
 /// A judged batch on its way into the ledger, and who sends it.
 public struct Submission: Sendable {
+    /// The rows, judged by themselves: the ledger still has keys and references to look up.
     public let batch: JudgedBatch
     /// `http`, `csv:<file name>`, `avro:<file name>`, …
     public let source: String
     /// The name of the API key, or `local:<user>`.
     public let principal: String
+    /// The client's key by which a retry is known, scoped by principal; nil if none was sent.
     public let idempotencyKey: String?
     /// SHA-256 over table, options, content type and body: 32 bytes.
     public let requestDigest: [UInt8]
@@ -20,6 +22,7 @@ public struct Submission: Sendable {
     /// Line of the first row in its file, from 1.
     public let firstLine: Int64?
 
+    /// A batch to submit. With an idempotency key, the request's digest must be there.
     public init(
         batch: JudgedBatch, source: String, principal: String, idempotencyKey: String?,
         requestDigest: [UInt8], isAtomic: Bool = false, dictionary: String,
@@ -48,10 +51,14 @@ public struct Receipt: Sendable, Equatable {
     public struct RejectedRow: Sendable, Equatable {
         /// Index of the row in the batch, from 0.
         public let index: Int
+        /// The row's position in the ledger, which a correction names.
         public let position: Position
+        /// Where the row starts in its file, from 1; nil where there are no lines.
         public let line: Int64?
+        /// The original bytes and the reasons, as the log keeps them.
         public let rejection: Rejection
 
+        /// A rejected row of a batch.
         public init(index: Int, position: Position, line: Int64?, rejection: Rejection) {
             self.index = index
             self.position = position
@@ -62,19 +69,24 @@ public struct Receipt: Sendable, Equatable {
 
     /// The batch's id, a UUIDv7.
     public let batchID: String
+    /// The table that the batch is for.
     public let table: String
     /// The form of the original bytes: `json`, `ndjson`, `csv`, `avro`.
     public let format: String
     /// The first row's position.
     public let position: Position
+    /// The batch's time in the log: later than that of every batch before it.
     public let receivedAt: Microseconds
+    /// How many rows the batch has, accepted and rejected.
     public let rowCount: Int
+    /// The rejected rows in the order of the batch.
     public let rejected: [RejectedRow]
     /// RFC 6962 leaf digest of the batch's record.
     public let leaf: Digest
     /// Whether this answers a retry of a batch that was there before.
     public var isReplay: Bool
 
+    /// The receipt of a durable batch.
     public init(
         batchID: String, table: String, format: String, position: Position,
         receivedAt: Microseconds, rowCount: Int, rejected: [RejectedRow], leaf: Digest,
@@ -92,6 +104,7 @@ public struct Receipt: Sendable, Equatable {
         self.isReplay = isReplay
     }
 
+    /// Rows that are now rows of the table: all but the rejected.
     public var acceptedCount: Int { rowCount - rejected.count }
     /// The first position after the batch.
     public var endPosition: Position { position + Position(rowCount) }

@@ -5,17 +5,23 @@ import Avro
 /// Blocks attest the blocks before them just by being there; an attestation does it for the last
 /// block before a pause. Layout: FORMAT.md, "Attestation".
 public struct Attestation: Sendable, Equatable {
+    /// The ledger that the segment belongs to.
     public var ledger: LedgerID
+    /// Number of the segment in the ledger, from 0.
     public var segment: UInt64
     /// Where this frame starts: the end of what it attests.
     public var offset: UInt64
+    /// The next position: everything below it is attested.
     public var position: Position
+    /// Leaves (batches) in the tree up to here.
     public var treeSize: UInt64
+    /// The RFC 6962 root over those leaves.
     public var root: Digest
 
     /// The frame's length on disk with its prefix: fixed in this version.
     public static let frameByteCount = 8 + 8 + 4 + 16 + 4 * 8 + 32 + 4
 
+    /// Attests that everything up to `head`, in front of `offset`, was synced.
     public init(segment: UInt64, offset: UInt64, head: TreeHead) {
         ledger = head.ledger
         self.segment = segment
@@ -47,10 +53,10 @@ public struct Attestation: Sendable, Equatable {
         guard version == 1 else { throw .unsupportedVersion(version) }
         guard try reader.integer(UInt16.self) == 0 else { throw .inconsistent }
         ledger = try reader.ledger()
-        segment = try reader.integer(UInt64.self)
-        offset = try reader.integer(UInt64.self)
+        segment = try reader.count()
+        offset = try reader.count()
         position = try reader.natural()
-        treeSize = try reader.integer(UInt64.self)
+        treeSize = try reader.count()
         root = try reader.digest()
         guard reader.isAtEnd else { throw .inconsistent }
     }

@@ -14,6 +14,7 @@ public struct BatchFacts: Sendable, Equatable {
     public var source: String
     /// The name of the API key, `local:<user>`, or `system`.
     public var principal: String
+    /// The client's key by which a retry is known, scoped by principal; nil if none was sent.
     public var idempotencyKey: String?
     /// SHA-256 over table, options, content type and body; empty where there was no request.
     public var requestDigest: [UInt8]
@@ -30,6 +31,7 @@ public struct BatchFacts: Sendable, Equatable {
     /// Rows that mend an earlier rejection.
     public var corrects: [Correction]
 
+    /// The facts of one batch; nothing is checked until its record is built.
     public init(
         position: Position, receivedAt: Microseconds, clock: Microseconds, id: String,
         source: String, principal: String, idempotencyKey: String? = nil,
@@ -63,9 +65,12 @@ public struct BatchFacts: Sendable, Equatable {
 
 /// Row `row` of the batch, and all after it, start `lines` lines later than counting would say.
 public struct LineSkip: Sendable, Equatable {
+    /// Index of the row in the batch, from 0.
     public let row: Int
+    /// How many lines more than one.
     public let lines: Int64
 
+    /// From row `row` on, `lines` lines are to be added.
     public init(row: Int, lines: Int64) {
         self.row = row
         self.lines = lines
@@ -74,9 +79,12 @@ public struct LineSkip: Sendable, Equatable {
 
 /// Row `row` of the batch mends the rejection at `position`.
 public struct Correction: Sendable, Equatable {
+    /// Index of the mending row in the batch, from 0.
     public let row: Int
+    /// The position at which the row was rejected before.
     public let position: Position
 
+    /// Row `row` mends what was rejected at `position`.
     public init(row: Int, position: Position) {
         self.row = row
         self.position = position
@@ -85,11 +93,16 @@ public struct Correction: Sendable, Equatable {
 
 /// A rejected row as the log keeps it.
 public struct Rejection: Sendable, Equatable {
+    /// One rule that the row breaks, in the words in which the sender was told.
     public struct Reason: Sendable, Equatable {
+        /// The rule that was broken, in snake case, such as `wrong_type`.
         public let code: String
+        /// The column or field it is about, if it is about one.
         public let column: String?
+        /// What is wrong, for a person.
         public let message: String
 
+        /// A reason in the words of the log.
         public init(code: String, column: String?, message: String) {
             self.code = code
             self.column = column
@@ -101,8 +114,10 @@ public struct Rejection: Sendable, Equatable {
     public var raw: [UInt8]
     /// The length before `raw` was cut; nil if it is whole.
     public var rawLength: Int64?
+    /// In order of precedence, the first the weightiest; at most 16.
     public var reasons: [Reason]
 
+    /// A rejected row; `rawLength` is given only where `raw` was cut.
     public init(raw: [UInt8], rawLength: Int64?, reasons: [Reason]) {
         self.raw = raw
         self.rawLength = rawLength
@@ -119,6 +134,7 @@ public struct Control: Sendable, Equatable {
     /// Its text, by kind; JSON unless FORMAT.md says otherwise.
     public var text: [UInt8]
 
+    /// An event of the ledger's own; `refersTo` is empty where it is about no rows.
     public init(kind: String, refersTo: [Range<Position>] = [], text: [UInt8]) {
         self.kind = kind
         self.refersTo = refersTo

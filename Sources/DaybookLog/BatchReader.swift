@@ -6,9 +6,11 @@ import Avro
 /// `nextBranch()` and then exactly one of: `readRow(_:)`, `readRejection()`, `readControl()`, or
 /// consume the row's bytes from `cursor` by the table's own columns (the projector's hot path).
 public struct BatchReader {
+    /// What the record says before its rows.
     public let facts: BatchFacts
     /// How many rows the batch has, accepted and rejected.
     public let rowCount: Int
+    /// The schema of the segment that the record is in.
     public let schema: LogSchema
     /// The reading place. Whoever reads a row through it must leave it at the row's end.
     public var cursor: ByteCursor
@@ -125,7 +127,7 @@ extension BatchFacts {
     /// Reads all fields of a batch's record before `rows`.
     init(reading cursor: inout ByteCursor) throws(AvroDecodingError) {
         position = try cursor.readLong()
-        guard position >= 0 else { throw .badLength(position) }
+        guard position >= 0, position < LogLimits.numberEnd else { throw .badLength(position) }
         receivedAt = try cursor.readLong()
         clock = try cursor.readLong()
         id = try cursor.readString()

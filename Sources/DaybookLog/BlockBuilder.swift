@@ -7,15 +7,21 @@ import Avro
 public struct BlockBuilder: ~Copyable, Sendable {
     /// Facts of one batch that the engine counts by.
     public struct Entry: Sendable {
+        /// The table of the rows; empty for the ledger's own batches.
         public let table: String
+        /// The first row's position.
         public let firstPosition: Position
+        /// How many rows the batch has, accepted and rejected.
         public let eventCount: Int
+        /// How many of them were rejected.
         public let rejectedCount: Int
+        /// The batch's time: later than that of the batch before it.
         public let receivedAt: Microseconds
         /// RFC 6962 leaf digest of the record.
         public let leaf: Digest
     }
 
+    /// The schema of the records: that of the segment they will stand in.
     public let schema: LogSchema
     /// The batches so far.
     public private(set) var entries: [Entry] = []
@@ -33,6 +39,7 @@ public struct BlockBuilder: ~Copyable, Sendable {
 
     /// Bytes of the records so far.
     public var byteCount: Int { sink.count - BlockBuilder.gapByteCount }
+    /// Whether no batch was appended yet.
     public var isEmpty: Bool { entries.isEmpty }
 
     /// Appends one batch's record. `rows` writes exactly `rowCount` rows, each with its branch.
@@ -88,7 +95,9 @@ public struct BlockBuilder: ~Copyable, Sendable {
 
     /// One Avro container block inside a buffer that has some unused bytes before it.
     public struct Content: Sendable {
+        /// The buffer, of which the container block is the end.
         public let bytes: Bytes
+        /// Where the container block starts in `bytes`.
         public let start: Int
     }
 }

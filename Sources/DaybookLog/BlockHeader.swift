@@ -4,7 +4,9 @@ import Avro
 ///
 /// Layout: FORMAT.md, "Block header". The frame's checksum is checked before any field is used.
 public struct BlockHeader: Sendable, Equatable {
+    /// The ledger that the segment belongs to.
     public var ledger: LedgerID
+    /// Number of the segment in the ledger, from 0.
     public var segment: UInt64
     /// The writer's epoch, raised at every open of the ledger.
     public var epoch: UInt64
@@ -12,10 +14,15 @@ public struct BlockHeader: Sendable, Equatable {
     public var block: UInt64
     /// Where this frame starts in its segment.
     public var offset: UInt64
+    /// The position of the block's first event.
     public var firstPosition: Position
+    /// Events in the block: the rows of all its batches.
     public var eventCount: UInt32
+    /// Batches in the block, each a record and a leaf; at least one.
     public var batchCount: UInt32
+    /// The first batch's time.
     public var firstReceivedAt: Microseconds
+    /// The last batch's time; equal to the first's for a single batch.
     public var lastReceivedAt: Microseconds
     /// Length of the LZ4 frame that follows.
     public var storedByteCount: UInt32
@@ -23,7 +30,9 @@ public struct BlockHeader: Sendable, Equatable {
     public var contentByteCount: UInt32
     /// Leaves in the tree after this block.
     public var treeSize: UInt64
+    /// The RFC 6962 root over all batches before this block.
     public var rootBefore: Digest
+    /// The root after it: over `treeSize` leaves.
     public var rootAfter: Digest
     /// Salted CRC-32 of the stored bytes.
     public var bodyChecksum: UInt32
@@ -74,10 +83,10 @@ public struct BlockHeader: Sendable, Equatable {
             throw .inconsistent
         }
         ledger = try reader.ledger()
-        segment = try reader.integer(UInt64.self)
-        epoch = try reader.integer(UInt64.self)
-        block = try reader.integer(UInt64.self)
-        offset = try reader.integer(UInt64.self)
+        segment = try reader.count()
+        epoch = try reader.count()
+        block = try reader.count()
+        offset = try reader.count()
         firstPosition = try reader.natural()
         eventCount = try reader.integer(UInt32.self)
         batchCount = try reader.integer(UInt32.self)
@@ -85,7 +94,7 @@ public struct BlockHeader: Sendable, Equatable {
         lastReceivedAt = try reader.integer(Int64.self)
         storedByteCount = try reader.integer(UInt32.self)
         contentByteCount = try reader.integer(UInt32.self)
-        treeSize = try reader.integer(UInt64.self)
+        treeSize = try reader.count()
         rootBefore = try reader.digest()
         rootAfter = try reader.digest()
         bodyChecksum = try reader.integer(UInt32.self)

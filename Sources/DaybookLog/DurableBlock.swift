@@ -6,14 +6,19 @@ import Avro
 public final class DurableBlock: Sendable {
     /// Number of the block in the ledger, from 0.
     public let number: UInt64
+    /// The position of the first event.
     public let firstPosition: Position
     /// The position after the last event.
     public let endPosition: Position
+    /// How many records `content` holds; at least one.
     public let batchCount: Int
+    /// The first batch's time.
     public let firstReceivedAt: Microseconds
+    /// The last batch's time.
     public let lastReceivedAt: Microseconds
     /// The ledger after this block.
     public let head: TreeHead
+    /// The schema of the records.
     public let schema: LogSchema
     /// One Avro container block: count, size, records, sync marker.
     public let content: Bytes
@@ -22,9 +27,8 @@ public final class DurableBlock: Sendable {
 
     /// Checks that `content` is one Avro container block with the stated number of records.
     ///
-    /// - Throws: `FrameFault.badContent` if it is not.
-    ///
     /// - Parameter start: where the container block starts in `content`, if not at its beginning.
+    /// - Throws: `FrameFault.badContent` if it is not.
     public init(
         header: BlockHeader, schema: LogSchema, content: Bytes, start: Int = 0, sync: [UInt8]
     ) throws(FrameFault) {
@@ -69,8 +73,8 @@ public final class DurableBlock: Sendable {
 
     /// Calls `body` with a reader for every batch in order. `body` may leave rows unread.
     ///
-    /// - Throws: what `body` throws, and `LogError.corrupt` if a record is not what the schema says
-    ///   (every checksum held, so this is a bug of the writer or an attacker's block).
+    /// - Throws: what `body` throws, and `FrameFault` or `AvroDecodingError` if a record is not what
+    ///   the schema says (every checksum held: a bug of the writer, or an attacker's block).
     public func forEachBatch(
         _ body: (inout BatchReader) throws -> Void
     ) throws {

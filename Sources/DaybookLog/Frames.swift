@@ -124,10 +124,13 @@ struct FrameReader {
         return LedgerID(high: high, low: low)
     }
 
-    /// A position or count that must not be negative.
+    /// A position: not negative, and so far below the largest number that sums of two fit.
     mutating func natural() throws(FrameFault) -> Int64 {
         let value = try integer(Int64.self)
-        guard value >= 0 else { throw .inconsistent }
+        guard value >= 0, value < LogLimits.numberEnd else { throw .inconsistent }
         return value
     }
+
+    /// A number of a segment, block or epoch, or a count: with the same limit.
+    mutating func count() throws(FrameFault) -> UInt64 { UInt64(try natural()) }
 }

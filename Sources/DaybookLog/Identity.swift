@@ -9,9 +9,12 @@ public typealias Microseconds = Int64
 
 /// The 16 random bytes that name a ledger for ever.
 public struct LedgerID: Hashable, Sendable, CustomStringConvertible {
+    /// The first eight bytes, big-endian.
     public let high: UInt64
+    /// The last eight bytes, big-endian.
     public let low: UInt64
 
+    /// The id of these two halves.
     public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
@@ -82,8 +85,10 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
         return words.map { hexadecimal($0.byteSwapped) }.joined()
     }
 
+    /// Whether all 32 bytes are equal. Not in constant time: not for secrets.
     public static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
 
+    /// Feeds the first 16 bytes, which are as good as random already.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(words.0)
         hasher.combine(words.1)
@@ -98,6 +103,7 @@ func hexadecimal(_ value: UInt64) -> String {
 
 /// The state of the whole ledger in one line: so many batches, the next position, their root.
 public struct TreeHead: Hashable, Sendable {
+    /// The ledger whose state this is.
     public let ledger: LedgerID
     /// How many leaves (batches) the tree has.
     public let size: UInt64
@@ -106,6 +112,7 @@ public struct TreeHead: Hashable, Sendable {
     /// The RFC 6962 root over all batches.
     public let root: Digest
 
+    /// The state after `size` batches, with `position` the next to be given.
     public init(ledger: LedgerID, size: UInt64, position: Position, root: Digest) {
         precondition(position >= 0, "positions start at 0")
         self.ledger = ledger

@@ -31,6 +31,7 @@ public struct Corruption: Error, Equatable, Sendable {
     /// What contradicts what.
     public let what: String
 
+    /// Damage at `offset` of `file`; everything below `position` is still good.
     public init(file: String, offset: UInt64, position: Position, what: String) {
         self.file = file
         self.offset = offset

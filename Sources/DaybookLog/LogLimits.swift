@@ -17,6 +17,8 @@ public enum LogLimits {
     /// A footer or a control frame other than a block.
     public static let frameByteCount = 8 << 20
 
+    /// Positions, numbers and counts in frames are below this.
+    public static let numberEnd: Int64 = 1 << 62
     /// How long the writer waits without work before it attests the last block.
     public static let quietSeconds = 0.02
 

@@ -8,6 +8,7 @@ public struct RowShape: Sendable, Equatable {
         case varint
         /// `double`.
         case eightBytes
+        /// `boolean`.
         case boolean
         /// `bytes` or `string`.
         case lengthPrefixed
@@ -15,11 +16,14 @@ public struct RowShape: Sendable, Equatable {
 
     /// One field.
     public struct Field: Sendable, Equatable {
+        /// The field's name: that of the table's column.
         public let name: String
+        /// The encoding of the value, where there is one.
         public let kind: Kind
         /// Whether it is a union of null and the type.
         public let isOptional: Bool
 
+        /// A field as it stands in the record's schema.
         public init(name: String, kind: Kind, isOptional: Bool) {
             self.name = name
             self.kind = kind
@@ -27,9 +31,12 @@ public struct RowShape: Sendable, Equatable {
         }
     }
 
+    /// The record's name without namespace: that of the table.
     public let name: String
+    /// In the order in which they are encoded.
     public let fields: [Field]
 
+    /// The shape of a record with these fields.
     public init(name: String, fields: [Field]) {
         self.name = name
         self.fields = fields
@@ -65,7 +72,9 @@ public struct LogSchema: Sendable, Equatable {
     /// How the tables' rows are laid out, by branch.
     public let tables: [RowShape]
 
+    /// The branch of rejected rows: the first after the tables'.
     @inlinable public var rejectionBranch: Int { tables.count }
+    /// The branch of the ledger's own events: the last.
     @inlinable public var controlBranch: Int { tables.count + 1 }
 
     /// The branch of a table's rows, if this schema has the table.
@@ -77,11 +86,13 @@ public struct LogSchema: Sendable, Equatable {
     ///
     /// - Throws: `SchemaFault` if one is no record of plain or optional fields.
     public init(recordSchemas: [String]) throws(SchemaFault) {
-        let branches = recordSchemas + [LogSchema.rejection, LogSchema.control]
-        let fields = LogSchema.fields.replacing("$ROWS", with: branches.joined(separator: ","))
-        try self.init(
-            json: #"{"type":"record","name":"Batch","namespace":"daybook","fields":["#
-                + fields + "]}")
+        try self.init(json: LogSchema.text(recordSchemas: recordSchemas))
+    }
+
+    private static func text(recordSchemas: [String]) -> String {
+        let branches = recordSchemas + [rejection, control]
+        return #"{"type":"record","name":"Batch","namespace":"daybook","fields":["#
+            + fields.replacing("$ROWS", with: branches.joined(separator: ",")) + "]}"
     }
 
     /// The schema that stands in a segment's Avro header.
@@ -92,25 +103,19 @@ public struct LogSchema: Sendable, Equatable {
         do { schema = try AvroSchema(json: json) } catch { throw SchemaFault("\(error)") }
         guard case .record(let batch) = schema, batch.name.fullName == "daybook.Batch",
             case .array(.union(let branches))? = batch.fields.last?.schema,
-            batch.fields.map(\.name) == LogSchema.fieldNames, branches.count >= 2
+            branches.count >= 2
         else { throw SchemaFault("the schema is not that of a daybook.Batch") }
-        let names = branches.suffix(2).map { branch in
-            if case .record(let record) = branch { record.name.fullName } else { "" }
-        }
-        guard names == ["daybook.Rejection", "daybook.Control"] else {
-            throw SchemaFault("the union of rows does not end with Rejection and Control")
+        // All but the tables' records is fixed: the schema must be what it would be made from.
+        let made = try? AvroSchema(
+            json: LogSchema.text(recordSchemas: branches.dropLast(2).map(\.json)))
+        guard made == schema else {
+            throw SchemaFault("the schema is not that of a daybook.Batch of this version")
         }
         var tables: [RowShape] = []
         for branch in branches.dropLast(2) { tables.append(try RowShape(branch)) }
         self.json = schema.json
         self.tables = tables
     }
-
-    private static let fieldNames = [
-        "position", "received_at", "clock", "id", "source", "principal", "idempotency_key",
-        "request_digest", "dictionary", "table", "format", "first_line", "line_skips", "corrects",
-        "rows",
-    ]
 
     private static let rejection = """
         {"type":"record","name":"Rejection","fields":[\
@@ -157,6 +162,7 @@ public struct LogSchema: Sendable, Equatable {
 
 /// Why a schema cannot be that of a log.
 public struct SchemaFault: Error, Equatable, Sendable {
+    /// The first thing that does not fit, in words.
     public let what: String
 
     init(_ what: String) { self.what = what }

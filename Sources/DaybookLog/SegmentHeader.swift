@@ -4,6 +4,7 @@ import Avro
 ///
 /// Layout: FORMAT.md, "Segment header".
 public struct SegmentHeader: Sendable, Equatable {
+    /// The ledger that the segment belongs to: the same in all of a folder.
     public var ledger: LedgerID
     /// Number of the segment in the ledger, from 0.
     public var segment: UInt64
@@ -21,9 +22,11 @@ public struct SegmentHeader: Sendable, Equatable {
     public var lastReceivedAt: Microseconds
     /// When the segment was made.
     public var createdAt: Microseconds
-    /// SHA-256 of the Avro header, and its length and that of its LZ4 frame.
+    /// SHA-256 of the Avro header that follows, before compression.
     public var schemaDigest: Digest
+    /// Length of the Avro header before compression.
     public var schemaByteCount: UInt32
+    /// Length of the LZ4 frame that holds it.
     public var schemaStoredByteCount: UInt32
     /// The tree before the segment.
     public var frontier: MerkleFrontier
@@ -98,10 +101,10 @@ public struct SegmentHeader: Sendable, Equatable {
         let minimumReader = try reader.integer(UInt16.self)
         guard minimumReader <= SegmentHeader.version else { throw .unsupportedVersion(version) }
         let ledger = try reader.ledger()
-        let segment = try reader.integer(UInt64.self)
+        let segment = try reader.count()
         let basePosition = try reader.natural()
-        let firstBlock = try reader.integer(UInt64.self)
-        let epoch = try reader.integer(UInt64.self)
+        let firstBlock = try reader.count()
+        let epoch = try reader.count()
         let salt = Array(try reader.raw(saltByteCount))
         let sync = Array(try reader.raw(16))
         let lastReceivedAt = try reader.integer(Int64.self)
@@ -109,7 +112,7 @@ public struct SegmentHeader: Sendable, Equatable {
         let schemaDigest = try reader.digest()
         let schemaByteCount = try reader.integer(UInt32.self)
         let schemaStoredByteCount = try reader.integer(UInt32.self)
-        let treeSize = try reader.integer(UInt64.self)
+        let treeSize = try reader.count()
         let root = try reader.digest()
         var nodes: [Digest] = []
         while !reader.isAtEnd { nodes.append(try reader.digest()) }

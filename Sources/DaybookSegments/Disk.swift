@@ -40,11 +40,14 @@ public protocol DiskFile: AnyObject, Sendable {
 
 /// A call that the system refused.
 public struct DiskError: Error, Equatable, Sendable {
+    /// The C function that failed, such as `pwrite`.
     public let call: String
+    /// The file or folder that it was called for.
     public let file: String
     /// The value of `errno`.
     public let code: Int32
 
+    /// A call that left `code` in `errno`.
     public init(call: String, file: String, code: Int32) {
         self.call = call
         self.file = file

@@ -77,8 +77,10 @@ struct LogOpening {
         let hasRest = byteCount > tail.scanner.offset
         var evidence = options.evidence
         if hasRest { evidence += try tail.evidenceInRest(file: file, byteCount: byteCount) }
-        let answer = try gather(&evidence, hasRest: hasRest)
-        let findings = tail.judge(evidence, hasInvalidRest: hasRest)
+        let answer = try gather(&evidence, of: last, hasRest: hasRest)
+        let bases = sealed.map { ($0.file.header.basePosition, $0.file.header.frontier.root) }
+        let findings = tail.judge(
+            evidence, bases: Dictionary(uniqueKeysWithValues: bases), hasInvalidRest: hasRest)
         let decided = RecoveryTable.decide(findings)
         switch decided.decision {
         case .open: break
@@ -91,13 +93,17 @@ struct LogOpening {
                     position: tail.scanner.state.position,
                     what: "\(tail.faultText ?? "the log ends here"), but \(decided.label)"))
         }
+        try removeTemporaryFiles()
         try rewrite(file, from: tail.scanner.attestedOffset, to: tail.scanner.offset)
         return try finish(tail, file: file, sealed: sealed)
     }
 
     /// Adds the head file's and Postgres's evidence; whether Postgres answered.
-    private func gather(_ evidence: inout [Evidence], hasRest: Bool) throws -> Bool {
+    private func gather(
+        _ evidence: inout [Evidence], of last: SegmentFile, hasRest: Bool
+    ) throws -> Bool {
         if let record = try HeadFile.read(disk: disk) {
+            try check(record.head.ledger, is: last.header.ledger, of: "the head file")
             evidence.append(
                 Evidence(
                     source: .headFile, position: record.head.position, root: record.head.root))
@@ -107,9 +113,26 @@ struct LogOpening {
             }
         }
         guard hasRest, let asked = options.askCheckpoint?() else { return false }
+        try check(asked.ledger, is: last.header.ledger, of: "the checkpoint in Postgres")
         evidence.append(
             Evidence(source: .checkpoint, position: asked.position, root: asked.root))
         return true
+    }
+
+    private func check(
+        _ found: LedgerID, is ledger: LedgerID, of witness: String
+    ) throws {
+        if found == ledger { return }
+        throw LogError.corrupt(
+            Corruption(
+                file: HeadFile.name, offset: 0, position: 0,
+                what: "\(witness) is of ledger \(found), the segments are of \(ledger)"))
+    }
+
+    /// Removes segments that were never finished: they never held an event.
+    private func removeTemporaryFiles() throws {
+        let suffix = SegmentFile.suffix + SegmentFile.temporarySuffix
+        for name in try disk.names() where name.hasSuffix(suffix) { try disk.remove(name) }
     }
 
     /// Copies a torn tail aside, and only then cuts it off.
@@ -117,9 +140,14 @@ struct LogOpening {
         _ segment: SegmentFile, file: any DiskFile, from offset: UInt64, to end: UInt64,
         asked: Bool
     ) throws {
-        let name = "\(segment.name).torn-\(offset)"
-        let copy = try disk.open(name, .readWriteOrCreate)
-        try copy.truncate(to: 0)
+        let names = try disk.names()
+        var name = "\(segment.name).torn-\(offset)"
+        var number = 1
+        while names.contains(name) {
+            number += 1
+            name = "\(segment.name).torn-\(offset)-\(number)"
+        }
+        let copy = try disk.open(name, .create)
         try FileCopy.run(from: file, range: offset..<end, to: copy, at: 0)
         try copy.sync()
         try disk.syncFolder()

@@ -48,7 +48,9 @@ public final class LogReader: Sendable {
             lastReceivedAt: end?.receivedAt ?? last.header.lastReceivedAt)
     }
 
+    /// The last state that was known to be durable at the opening.
     public var durable: TreeHead { view.head }
+    /// The time of the last batch shown; 0 for an empty log.
     public var lastReceivedAt: Microseconds { view.lastReceivedAt }
 
     /// The segments in order, for people who ask what there is.
@@ -79,12 +81,20 @@ public final class LogReader: Sendable {
 
 /// What a segment holds, for people.
 public struct SegmentFacts: Sendable, Equatable {
+    /// The file's name in the log's folder.
     public let name: String
+    /// The first position that the segment may hold.
     public let basePosition: Position
+    /// The position after its last event; equal to the first if it has none.
     public let endPosition: Position
+    /// Bytes of its headers and blocks: a footer is not counted.
     public let byteCount: UInt64
+    /// How many blocks it holds.
     public let blockCount: UInt64
+    /// The time of its first batch; 0 if it has none.
     public let firstReceivedAt: Microseconds
+    /// The time of its last batch; 0 if it has none.
     public let lastReceivedAt: Microseconds
+    /// Rows by table and verdict, the tables in order of name.
     public let counts: [TableCount]
 }

@@ -4,26 +4,35 @@ import DaybookLog
 public struct LogVerification: Sendable, Equatable {
     /// Something that is not as it must be.
     public struct Problem: Sendable, Equatable {
+        /// The file, by its name in the log's folder.
         public let segment: String
         /// In bytes, from the segment's start.
         public let offset: UInt64
         /// The first position that is in doubt.
         public let position: Position
+        /// What contradicts what, in words.
         public let what: String
     }
 
+    /// Segments, those that could not be opened included.
     public var segmentCount = 0
+    /// Blocks that hold up.
     public var blockCount: UInt64 = 0
+    /// Batches in those blocks, each a leaf whose digest was made again.
     public var batchCount: UInt64 = 0
+    /// Events in those blocks.
     public var eventCount: Int64 = 0
+    /// Bytes of all segments whose headers could be read.
     public var byteCount: UInt64 = 0
     /// The state that all blocks lead to.
     public var head: TreeHead?
+    /// All that was found, segment by segment; empty for a sound log.
     public var problems: [Problem] = []
     /// Bytes at the end that belong to no whole block and that nothing knows to have been durable:
     /// a write under way, or a torn tail.
     public var unfinishedByteCount: UInt64 = 0
 
+    /// Whether nothing is wrong; an unfinished end is nothing wrong.
     public var isSound: Bool { problems.isEmpty }
 }
 

@@ -7,21 +7,30 @@ public struct Evidence: Sendable, Equatable {
         /// A whole block header behind the first invalid block: it was written only after that
         /// block's sync had returned.
         case laterBlock = "a later block"
+        /// A frame that the writer adds in a quiet moment, or a footer: both follow a sync.
         case attestation = "an attestation"
+        /// A segment is made only after the one before it was synced.
         case laterSegment = "the header of a later segment"
+        /// Written after each sync, never synced itself.
         case headFile = "the head file"
+        /// Built from durable blocks only.
         case snapshot = "a snapshot of the keys"
+        /// A projector applies durable blocks only.
         case checkpoint = "a projector's checkpoint in Postgres"
+        /// The last checkpoint that Postgres had confirmed, for when it cannot be asked.
         case keptCheckpoint = "a projector's checkpoint kept in the head file"
+        /// A copy or a published root, made of durable blocks.
         case backup = "a backup or an anchor"
     }
 
+    /// Who knew it.
     public let source: Source
     /// The next position, as the source knew it.
     public let position: Position
     /// The root at that position, if the source says one.
     public let root: Digest?
 
+    /// A witness that `position` was the next, with `root` over all before it.
     public init(source: Source, position: Position, root: Digest?) {
         self.source = source
         self.position = position
@@ -103,10 +112,13 @@ extension RecoveryTable.Case {
 
 /// What a start found and did, for the log's own record and for people.
 public struct RecoveryReport: Sendable, Equatable {
-    /// The part that was cut off, if any.
+    /// A torn tail, and where it is kept.
     public struct Cut: Sendable, Equatable {
+        /// The file that was cut, by its name in the log's folder.
         public let segment: String
+        /// Where the cut was made: the length that the file was left with.
         public let offset: UInt64
+        /// How many bytes were cut off.
         public let byteCount: UInt64
         /// The file, in the log's folder, that now holds the bytes.
         public let keptAs: String
@@ -114,6 +126,7 @@ public struct RecoveryReport: Sendable, Equatable {
         public let askedPostgres: Bool
     }
 
+    /// The torn tail that was cut off, if there was one.
     public var cut: Cut?
     /// Bytes after the last attested block that were written again and synced.
     public var rewrittenByteCount: UInt64 = 0

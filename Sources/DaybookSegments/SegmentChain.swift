@@ -28,6 +28,11 @@ struct SegmentChain {
                 throw corrupt(name, what: FaultText.of(error))
             }
         }
+        if let first = files.first?.header, first.segment == 0 {
+            guard first.basePosition == 0, first.firstBlock == 0, first.frontier.size == 0,
+                first.lastReceivedAt == 0
+            else { throw corrupt(files[0].name, what: "the first segment begins in mid-ledger") }
+        }
         for (number, file) in files.enumerated() {
             guard file.header.ledger == files[0].header.ledger else {
                 throw corrupt(file.name, what: "it belongs to ledger \(file.header.ledger)")
@@ -63,7 +68,10 @@ struct SegmentChain {
         let file = try disk.open(segment.name, .read)
         if let footer = try footer(of: segment, file: file) {
             guard footer.endPosition == next.basePosition, footer.root == next.frontier.root,
-                footer.treeSize == next.frontier.size
+                footer.treeSize == next.frontier.size,
+                footer.lastReceivedAt == next.lastReceivedAt,
+                segment.header.firstBlock + footer.blockCount == next.firstBlock,
+                segment.header.epoch <= next.epoch
             else {
                 throw LogError.corrupt(
                     Corruption(
@@ -112,11 +120,11 @@ struct SegmentChain {
                 at: byteCount - trailerByteCount, count: Footer.trailerByteCount)
             let offset = UInt64(littleEndian: trailer.loadUnaligned(as: UInt64.self))
             guard offset >= segment.blocksOffset, offset < byteCount - trailerByteCount,
-                byteCount - offset <= UInt64(LogLimits.frameByteCount)
+                byteCount - offset <= UInt64(Footer.maximumByteCount)
             else { return nil }
             let bytes = try window.bytes(at: offset, count: Int(byteCount - offset))
-            let footer = try Footer(reading: bytes, salt: segment.header.salt)
-            guard footer.ledger == segment.header.ledger,
+            let (footer, frameByteCount) = try Footer.read(bytes, salt: segment.header.salt)
+            guard frameByteCount == bytes.count, footer.ledger == segment.header.ledger,
                 footer.segment == segment.header.segment, footer.offset == offset,
                 footer.basePosition == segment.header.basePosition
             else { return nil }

@@ -6,6 +6,7 @@ import Synchronization
 ///
 /// Files and their order: FORMAT.md. The folder's lock is held as long as the log is open.
 public final class SegmentLog: LogEngine {
+    /// The ledger's id, as every segment's header has it.
     public let ledger: LedgerID
     /// What opening found and did.
     public let recovery: RecoveryReport
@@ -78,12 +79,19 @@ public final class SegmentLog: LogEngine {
         writing = Mutex(Writing(writer: writer, headFile: headFile, isSealed: false))
     }
 
+    /// The last state that a sync has returned for.
     public var durable: TreeHead { reading.withLock { $0.view.head } }
+    /// The time of the last durable batch; 0 for an empty log.
     public var lastReceivedAt: Microseconds { reading.withLock { $0.view.lastReceivedAt } }
+    /// The schema of the active segment.
     public var schema: LogSchema {
         reading.withLock { $0.view.segments[$0.view.segments.count - 1].file.schema }
     }
 
+    /// Writes and syncs the group, after a roll if the segment is full, and wakes who waits for it.
+    ///
+    /// - Throws: `.diskFull` with the group undone; `.syncFailed` with its fate unknown, and from
+    ///   then on `.closed`.
     public func append(_ group: consuming BlockBuilder) throws(LogError) -> DurableBlock {
         var slot: BlockBuilder? = consume group
         return try writing.withLock { (writing) throws(LogError) -> DurableBlock in
@@ -139,6 +147,7 @@ public final class SegmentLog: LogEngine {
         signal.wakeAll()
     }
 
+    /// Appends an attestation of the last block and syncs it; without space it is left out.
     public func attest() throws(LogError) {
         try writing.withLock { (writing) throws(LogError) in
             guard !writing.isSealed else { return }
@@ -152,6 +161,7 @@ public final class SegmentLog: LogEngine {
         }
     }
 
+    /// Seals the active segment and makes the next; one without blocks is replaced in its place.
     public func roll(to schema: LogSchema) throws(LogError) {
         try writing.withLock { (writing) throws(LogError) in
             do throws(LogError) {
@@ -196,6 +206,7 @@ public final class SegmentLog: LogEngine {
         }
     }
 
+    /// From memory if the youngest blocks hold `position`, else from the files.
     public func blocks(
         from position: Position, byteLimit: Int
     ) throws(LogError) -> [DurableBlock] {
@@ -206,10 +217,12 @@ public final class SegmentLog: LogEngine {
         return try view.blocks(from: position, byteLimit: byteLimit)
     }
 
+    /// By the segments' times, then the sparse index, then the batches of one block.
     public func position(asOf time: Microseconds) throws(LogError) -> Position {
         try reading.withLock { $0.view }.position(asOf: time)
     }
 
+    /// Sleeps until an append or `close` wakes it; at most a day.
     public func waitForEvents(from position: Position, timeoutSeconds: Double) -> Bool {
         _ = signal.wait(timeoutSeconds: timeoutSeconds) {
             reading.withLock { $0.view.head.position > position || $0.isClosed }
@@ -217,6 +230,7 @@ public final class SegmentLog: LogEngine {
         return durable.position > position
     }
 
+    /// Kept in memory, and in the head file from the next append or `close` on.
     public func note(checkpoint: TreeHead) {
         precondition(checkpoint.ledger == ledger, "a checkpoint is of this ledger")
         reading.withLock { $0.checkpoint = checkpoint }
@@ -230,6 +244,8 @@ public final class SegmentLog: LogEngine {
         }
     }
 
+    /// Attests, writes the head file and gives up the writer; readers can go on. The folder's lock
+    /// is let go when the log itself is.
     public func close() throws(LogError) {
         try attest()
         let (head, checkpoint) = reading.withLock { reading in

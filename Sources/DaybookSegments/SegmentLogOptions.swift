@@ -16,6 +16,7 @@ public struct SegmentLogOptions: Sendable {
     /// judge; nil if Postgres cannot be reached, and then the head file's copy counts.
     public var askCheckpoint: (@Sendable () -> TreeHead?)?
 
+    /// The usual sizes, no other evidence, and no Postgres to ask.
     public init(schema: LogSchema, clock: @escaping @Sendable () -> Microseconds) {
         self.schema = schema
         self.clock = clock

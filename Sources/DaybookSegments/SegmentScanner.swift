@@ -98,7 +98,7 @@ struct SegmentScanner {
         attestedPosition = segment.header.basePosition
     }
 
-    /// The next block, or nil at the end of what is valid: then `rest` says why.
+    /// The next block, or nil at the end of the file.
     ///
     /// - Throws: `SegmentFault.frame` at the first invalid frame; `offset` is where it starts.
     mutating func next() throws(SegmentFault) -> ScannedBlock? {
@@ -159,9 +159,9 @@ struct SegmentScanner {
     }
 
     private mutating func readFooter() throws(SegmentFault) {
-        let bytes = try window.bytes(at: offset, count: LogLimits.frameByteCount)
-        let found = try SegmentFault.checked { () throws(FrameFault) in
-            try Footer(reading: bytes, salt: segment.header.salt)
+        let bytes = try window.bytes(at: offset, count: Footer.maximumByteCount)
+        let (found, frameByteCount) = try SegmentFault.checked { () throws(FrameFault) in
+            try Footer.read(bytes, salt: segment.header.salt)
         }
         guard found.ledger == state.ledger, found.segment == state.segment,
             found.offset == offset, found.endPosition == state.position,
@@ -170,9 +170,7 @@ struct SegmentScanner {
         footer = found
         attestedOffset = offset
         attestedPosition = state.position
-        var sink = ByteSink(capacity: 4096)
-        found.append(to: &sink, salt: segment.header.salt)
-        offset += UInt64(sink.count)
+        offset += UInt64(frameByteCount)
     }
 }
 

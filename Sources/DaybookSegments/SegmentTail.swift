@@ -33,6 +33,9 @@ struct SegmentTail {
             }
         } catch SegmentFault.disk(let error) {
             throw error
+        } catch SegmentFault.frame(.unsupportedVersion(let version)) {
+            // Not damage: a younger program wrote it, and must be the one to go on.
+            throw LogError.unsupportedVersion(file: segment.name, version: version)
         } catch {
             faultText = FaultText.of(error)
         }
@@ -77,7 +80,7 @@ struct SegmentTail {
             return Evidence(
                 source: .attestation, position: attestation.position, root: attestation.root)
         }
-        if let footer = try? Footer(reading: frame, salt: salt),
+        if let (footer, _) = try? Footer.read(frame, salt: salt),
             footer.ledger == state.ledger, footer.endPosition > state.position
         {
             return Evidence(
@@ -101,13 +104,22 @@ struct SegmentTail {
     }
 
     /// Sorts evidence into what is ahead of this tail, and what contradicts it.
-    func judge(_ evidence: [Evidence], hasInvalidRest: Bool) -> RecoveryFindings {
+    ///
+    /// What is durable ends with a block, so a root at a place in this segment that is no block's
+    /// end contradicts it too.
+    ///
+    /// - Parameter bases: the roots at which the segments before this one begin.
+    func judge(
+        _ evidence: [Evidence], bases: [Position: Digest], hasInvalidRest: Bool
+    ) -> RecoveryFindings {
         var findings = RecoveryFindings(hasInvalidRest: hasInvalidRest, ahead: [], forked: [])
         for witness in evidence {
             if witness.position > scanner.state.position {
                 findings.ahead.insert(witness.source)
-            } else if let root = witness.root, let own = roots[witness.position], root != own {
-                findings.forked.insert(witness.source)
+            } else if let root = witness.root {
+                let isHere = witness.position >= scanner.segment.header.basePosition
+                let own = roots[witness.position] ?? bases[witness.position]
+                if own != root, isHere || own != nil { findings.forked.insert(witness.source) }
             }
         }
         return findings

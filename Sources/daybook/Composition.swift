@@ -106,7 +106,7 @@ final class Composition: Sendable {
         json.openObject()
         json.field("segment", cut.segment)
         json.field("offset", cut.offset)
-        json.field("bytes", cut.byteCount)
+        json.field("byte_count", cut.byteCount)
         json.field("kept_as", cut.keptAs)
         json.field("asked_postgres", cut.askedPostgres)
         json.closeObject()

@@ -44,7 +44,7 @@ struct FrameCase: CustomTestStringConvertible, Sendable {
             Sample.footer.append(to: &$0, salt: Sample.salt)
         },
         reencode: { raw, salt in
-            let footer = try Footer(reading: raw, salt: salt)
+            let footer = try Footer.read(raw, salt: salt).footer
             return DaybookLogTests.bytes { footer.append(to: &$0, salt: salt) }
         })
     static let all = [segmentHeader, block, attestation, footer]
