@@ -9,7 +9,8 @@ public struct ProjectionStatus: Sendable, Equatable {
         /// Met an event that it cannot apply. It stands before it until the cause is mended and
         /// the server is started again; other projections go on.
         case failed
-        /// The log and the database contradict each other: one of them lost or forked history.
+        /// The log and the database contradict each other, or the log cannot be read on: nothing is
+        /// applied until the server is started again.
         case halted
     }
 
@@ -34,7 +35,7 @@ public enum PostgresState: Sendable, Equatable {
     /// Not tried yet.
     case starting
     case connected
-    /// Not reachable: why. It is tried again until it is.
+    /// Not reachable, or it refuses: why. It is tried again until it serves.
     case unreachable(String)
 }
 
@@ -45,6 +46,9 @@ public let auditProjectionName = "audit"
 enum ProjectionFault: Error {
     /// This projection cannot apply an event; the others can.
     case cannotApply(projection: String, reason: String)
-    /// The checkpoint in Postgres contradicts the log.
+    /// The checkpoints in Postgres contradict the log.
     case contradiction(String)
+    /// A checkpoint is not where it was read. A transaction whose COMMIT was thought lost may have
+    /// ended only now: nothing was applied, and the checkpoints are to be read again.
+    case checkpointMoved
 }

@@ -57,7 +57,7 @@ private func report(_ what: String, _ rows: Double, _ bytesPerRow: Double) {
     print("\(what): \(million) M rows/s, \(gigabytes) GB/s")
 }
 
-private func makeHireJudge() throws -> Judge {
+func makeHireJudge() throws -> Judge {
     let catalog = try CatalogLoader.load(folder: "projections")
     guard let table = catalog.table(named: "hired_employees") else {
         fatalError("run it in the package's folder, which has projections/hired_employees.yaml")

@@ -5,6 +5,7 @@ let arguments = CommandLine.arguments.dropFirst()
 switch arguments.first {
 case "json": try measureJSON()
 case "csv": try measureCSV()
+case "project": try await measureProjection()
 default:
-    print("usage: daybook-bench json|csv   (in the package's folder, in a release build)")
+    print("usage: daybook-bench json|csv|project   (in the package's folder, in a release build)")
 }
