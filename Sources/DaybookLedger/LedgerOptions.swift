@@ -21,6 +21,7 @@ public struct LedgerOptions: Sendable {
     /// everything that waited was answered `.outcomeUnknown`.
     public var onFatal: @Sendable (LogError) -> Void
 
+    /// The usual bounds, with the clocks and the end of the process from outside.
     public init(
         wallClock: @escaping @Sendable () -> Microseconds,
         bootClock: @escaping @Sendable () -> Microseconds,
@@ -47,8 +48,11 @@ public struct LedgerStatus: Sendable, Equatable {
     }
     /// The log up to the last durable group.
     public var head: TreeHead
+    /// Version of the dictionary in force.
     public var catalogVersion: String
+    /// Batches that were taken and are not answered yet.
     public var queuedBatchCount: Int
+    /// Their bytes, of `LedgerOptions.queueByteLimit`.
     public var queuedByteCount: Int
     /// Nil while batches are taken.
     public var hold: Hold?
