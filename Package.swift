@@ -95,7 +95,7 @@ let package = Package(
             name: "daybook-bench",
             dependencies: [
                 "Avro", "CSimdjson", "DaybookCatalog", "DaybookIntake", "DaybookLedger",
-                "DaybookLog", "DaybookSegments",
+                "DaybookLog", "DaybookProjections", "DaybookSegments", "Postgres", log,
             ],
             swiftSettings: strict),
 

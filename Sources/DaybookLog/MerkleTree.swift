@@ -34,7 +34,7 @@ public struct MerkleFrontier: Hashable, Sendable {
         nodes.append(node)
         size += 1
         precondition(
-            nodes.count == size.nonzeroBitCount, "the frontier has a node for every bit of the size")
+            nodes.count == size.nonzeroBitCount, "there is a node for every bit of the size")
     }
 
     /// The root; for no leaves the digest of the empty string, as the RFC has it.

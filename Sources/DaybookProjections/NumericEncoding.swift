@@ -1,9 +1,11 @@
 import Avro
 
-/// A decimal from Avro's two's complement bytes to what `numeric_recv` takes: digits to base 10,000.
+/// A decimal from Avro's two's complement bytes to what `numeric_recv` takes: digits to base
+/// 10,000.
 ///
-/// Source: PostgreSQL, `src/backend/utils/adt/numeric.c`: number of digits, weight of the first, sign,
-/// display scale, then the digits, each 16 bits. At most 38 decimal digits, so `Int128` holds all.
+/// Source: PostgreSQL, `src/backend/utils/adt/numeric.c`: number of digits, weight of the first,
+/// sign, display scale, then the digits, each 16 bits. At most 38 decimal digits, so `Int128` holds
+/// all.
 enum NumericEncoding {
     /// Appends the length and the value of the unscaled integer in `bytes`, at `scale`.
     ///

@@ -14,13 +14,16 @@ public struct ProjectionStatus: Sendable, Equatable {
         case halted
     }
 
+    /// The table's or aggregate's name, or `audit`.
     public let name: String
     /// Every event below it is applied.
     public var position: Position
+    /// Whether it goes on.
     public var state: State
     /// Why it does not run, and what to do.
     public var reason: String?
 
+    /// A status; a projection that was not looked at yet is at position 0.
     public init(name: String, position: Position, state: State = .running, reason: String? = nil) {
         precondition(position >= 0, "positions start at 0")
         self.name = name

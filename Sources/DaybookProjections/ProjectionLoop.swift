@@ -24,7 +24,8 @@ struct ProjectionLoop: Sendable {
             } catch ProjectionFault.checkpointMoved {
                 logger.notice("a checkpoint has moved, all are read again")
             } catch LogError.corrupt(let corruption) {
-                halt("the log cannot be read from position \(corruption.position): \(corruption.what)")
+                let position = corruption.position
+                halt("the log cannot be read from position \(position): \(corruption.what)")
             } catch let error as LogError {
                 logger.error("the log cannot be read now", metadata: ["why": "\(error)"])
                 pause(seconds: options.retrySeconds)

@@ -2,12 +2,12 @@ import Avro
 import DaybookLog
 import Postgres
 
-/// The rows of one transaction of the projector: those of some blocks into their tables, the batches
-/// and rejections into the audit tables.
+/// The rows of one transaction of the projector: those of some blocks into their tables, the
+/// batches and rejections into the audit tables.
 ///
 /// One table is streamed, that of a block's first batch: Postgres loads while later rows are still
-/// transcoded. Rows of other tables and the audit wait in memory until their turn. A byte of the log
-/// becomes at most twelve of a COPY (a zero `bigint`), so the blocks' size bounds the step's.
+/// transcoded. Rows of other tables and the audit wait in memory until their turn. A byte of the
+/// log becomes at most twelve of a COPY (a zero `bigint`), so the blocks' size bounds the step's.
 final class ProjectionStep {
     /// A projection that takes part, and where it stands.
     struct Participant {
@@ -115,8 +115,8 @@ final class ProjectionStep {
         }
     }
 
-    /// Goes through a batch's rows: appends the accepted ones to `sink` if there is a transcoder for
-    /// them, the rejected ones to the audit; returns how many were rejected.
+    /// Goes through a batch's rows: appends the accepted ones to `sink` if there is a transcoder
+    /// for them, the rejected ones to the audit; returns how many were rejected.
     private func pass(
         _ reader: inout BatchReader, _ ownBranch: Int?, _ transcoder: RowTranscoder?,
         into sink: inout ByteSink, takesAudit: Bool
@@ -146,7 +146,8 @@ final class ProjectionStep {
             position += 1
         }
         precondition(
-            position == facts.position + Position(reader.rowCount), "every row of a batch is passed")
+            position == facts.position + Position(reader.rowCount), "every row of a batch is passed"
+        )
         return rejectedCount
     }
 

@@ -23,6 +23,7 @@ public final class Projector: Sendable {
         /// How long it waits before it tries an unreachable Postgres again.
         public var retrySeconds = 0.5
 
+        /// The defaults, with the folder that holds `NNNN_name.sql`.
         public init(migrationsFolder: String) {
             self.migrationsFolder = migrationsFolder
         }

@@ -2,8 +2,8 @@ import Avro
 import DaybookCatalog
 import DaybookLog
 
-/// Turns a table's rows from Avro's binary encoding into Postgres's binary COPY, in one loop over the
-/// columns and without building anything.
+/// Turns a table's rows from Avro's binary encoding into Postgres's binary COPY, in one loop over
+/// the columns and without building anything.
 ///
 /// Sources: Avro 1.11, "Binary Encoding" and "Schema Resolution"; PostgreSQL documentation, COPY,
 /// "Binary Format", and the `*_recv` functions of the types. A column that the rows were written
@@ -149,8 +149,8 @@ extension ColumnType {
         }
     }
 
-    /// Whether values of this type can stand in a column of another. A decimal's own scale goes with
-    /// its values, and Postgres refuses a digit too many.
+    /// Whether values of this type can stand in a column of another. A decimal's own scale goes
+    /// with its values, and Postgres refuses a digit too many.
     fileprivate func isReadable(as column: ColumnType) -> Bool {
         if case (.decimal(_, let scale), .decimal(_, let columnScale)) = (self, column) {
             return scale <= columnScale

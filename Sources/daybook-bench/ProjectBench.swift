@@ -8,21 +8,20 @@ import Foundation
 import Logging
 import Postgres
 
-private let rowCount = 1_000_000
 private let rowsPerBatch = 1_000
 private let batchesPerBlock = 8
 private let roundCount = 3
 
-/// A million hires from the log into their table, with its key and the audit, beside psql's COPY of
+/// Hires from the log into their table, with its key and the audit, beside psql's COPY of
 /// the same rows as a binary file into the same table. Both in turns on one private cluster.
-func measureProjection() async throws {
+func measureProjection(rowCount: Int) async throws {
     let folder = NSTemporaryDirectory() + "/daybook-bench-\(getpid())"
     try FileManager.default.createDirectory(
         atPath: folder, withIntermediateDirectories: true,
         attributes: [.posixPermissions: 0o755])
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let catalog = try CatalogLoader.load(folder: "projections")
-    let log = try makeHireLog(folder: folder, catalog: catalog)
+    let log = try makeHireLog(folder: folder, catalog: catalog, rowCount: rowCount)
     let cluster = PrivateCluster(dataDirectory: folder + "/postgres")
     let server = try await cluster.start().conninfo
     let maintenance = try PostgresConnection(.init(conninfo: server))
@@ -34,7 +33,7 @@ func measureProjection() async throws {
         let connection = try PostgresConnection(.init(conninfo: conninfo))
         let found = try connection.query("SELECT count(*), count(DISTINCT id) FROM hired_employees")
         guard found[0].int64(0) == Int64(rowCount), found[0].int64(1) == Int64(rowCount) else {
-            fatalError("not every row was projected")
+            throw BenchFailure("not every row was projected")
         }
         let file = folder + "/hires.bin"
         try psql(conninfo, "\\copy hired_employees TO '\(file)' (FORMAT binary)")
@@ -46,15 +45,18 @@ func measureProjection() async throws {
         rates.append((Double(rowCount) / projected, Double(rowCount) / copied))
     }
     try await cluster.stop()
-    for (projected, copied) in rates {
-        let ratio = (projected / copied * 100).rounded() / 100
-        print(
-            "projected \(Int(projected)) rows/s, psql \\copy \(Int(copied)) rows/s, ratio \(ratio)")
-    }
+    let (projected, copied) = rates.sorted { $0.projected < $1.projected }[roundCount / 2]
+    Report.row(
+        "log to table with its key, and audit (median of \(roundCount))",
+        figure: Report.rate(projected, "rows"),
+        limit: "psql \\copy of the same rows, binary: " + Report.rate(copied, "rows"),
+        ratio: projected / copied, command: "daybook-bench project --rows \(rowCount)")
 }
 
-/// A log of a million hires, in batches and blocks as a busy server writes them.
-private func makeHireLog(folder: String, catalog: Catalog) throws -> SegmentLog {
+/// A log of so many hires, in batches and blocks as a busy server writes them.
+private func makeHireLog(
+    folder: String, catalog: Catalog, rowCount: Int
+) throws -> SegmentLog {
     let schema = try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema))
     let log = try SegmentLog.open(
         folder: folder, options: SegmentLogOptions(schema: schema, clock: { 1_000_000 }))
@@ -71,7 +73,9 @@ private func makeHireLog(folder: String, catalog: Catalog) throws -> SegmentLog 
             }
             let body = Bytes(Array("[\(rows.joined(separator: ","))]".utf8), padding: 64)
             let batch = judge.judgeJSON(body)
-            guard batch.rows.allSatisfy(\.isCandidate) else { fatalError("a row was refused") }
+            guard batch.rows.allSatisfy(\.isCandidate) else {
+                throw BenchFailure("a row was refused")
+            }
             let number = String(position, radix: 16)
             let digits = String(repeating: "0", count: 12 - number.count) + number
             let facts = BatchFacts(
@@ -99,12 +103,12 @@ private func project(
     ) { try PostgresConnection(.init(conninfo: conninfo)) }
     projector.start()
     while projector.postgres != .connected { try await Task.sleep(for: .milliseconds(1)) }
+    var isDone = false
     let elapsed = await ContinuousClock().measure {
-        guard await projector.waitUntilApplied(log.durable.position, timeoutSeconds: 600) else {
-            fatalError("the projector stopped: \(projector.statuses)")
-        }
+        isDone = await projector.waitUntilApplied(log.durable.position, timeoutSeconds: 600)
     }
     await projector.stop()
+    guard isDone else { throw BenchFailure("the projector stopped: \(projector.statuses)") }
     return elapsed / .seconds(1)
 }
 
@@ -118,5 +122,5 @@ private func psql(_ conninfo: String, _ command: String) throws {
     process.arguments = ["psql", "-Xq", "-v", "ON_ERROR_STOP=1", conninfo, "-c", command]
     try process.run()
     process.waitUntilExit()
-    guard process.terminationStatus == 0 else { fatalError("psql failed") }
+    guard process.terminationStatus == 0 else { throw BenchFailure("psql failed") }
 }

@@ -9,7 +9,7 @@ switch arguments.first {
 case "json": try measureJSON(rowCount: rowCount ?? 5_000_000)
 case "csv": try measureCSV(rowCount: rowCount ?? 5_000_000)
 case "log": try measureLog(rowCount: rowCount ?? 1_000_000)
-case "project": try await measureProjection()
+case "project": try await measureProjection(rowCount: rowCount ?? 1_000_000)
 default:
     print("usage: daybook-bench json|csv|log|project [--rows N]   (in the package's folder)")
 }

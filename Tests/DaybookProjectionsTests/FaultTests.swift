@@ -7,7 +7,9 @@ import Testing
 
 /// Faults 29 to 32 and 34: whatever happens, every event is in Postgres once.
 @Suite struct FaultTests {
-    @Test("Fault 29: a backend that is ended again and again while rows come in loses and doubles none")
+    @Test(
+        "Fault 29: a backend that is ended again and again loses and doubles no row"
+    )
     func terminatedBackends() async throws {
         let world = try await World()
         let projector = world.projector(rowLimit: 500)
@@ -146,7 +148,9 @@ import Testing
         try world.expectExactlyOnce()
     }
 
-    @Test("Fault 32: a database that is ahead of the log, or of another past, halts and is left alone")
+    @Test(
+        "Fault 32: a database ahead of the log, or of another past, halts and is left alone"
+    )
     func contradiction() async throws {
         let world = try await World()
         try world.appendJobs(10)
@@ -268,7 +272,8 @@ import Testing
         projector.start()
         try world.appendJobs(1)
         #expect(await projector.waitUntilApplied(1, timeoutSeconds: 30))
-        let pid = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+        let pid =
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
             + " AND application_name = 'projector'"
         let first = try world.psql(pid)
         _ = try world.psql("SELECT pg_terminate_backend((\(pid)))")

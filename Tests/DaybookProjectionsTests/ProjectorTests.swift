@@ -16,7 +16,8 @@ import Testing
         let hostile = Rejection(
             raw: Array(0...255), rawLength: 70_000,
             reasons: [
-                .init(code: "wrong_type", column: "a\"b\\", message: "tab\t nul\0 \u{7F} \u{1F98A}"),
+                .init(
+                    code: "wrong_type", column: "a\"b\\", message: "tab\t nul\0 \u{7F} \u{1F98A}"),
                 .init(code: "malformed_row", column: nil, message: ""),
             ])
         let plain = Rejection(raw: [], rawLength: nil, reasons: [])
@@ -32,10 +33,11 @@ import Testing
         }
         await world.projectAll()
         #expect(
-            try world.psql("SET timezone = 'UTC'; SELECT * FROM daybook.batches") == [
-                "0", World.batchID(0), "2021-11-07 02:49:23.000001+00", "csv:jobs \u{FFFD}.csv",
-                "tester", "k'1", "jobs", "csv", "5", "2", "3", world.catalog.version, "10",
-            ].joined(separator: "|"))
+            try world.psql("SET timezone = 'UTC'; SELECT * FROM daybook.batches")
+                == [
+                    "0", World.batchID(0), "2021-11-07 02:49:23.000001+00", "csv:jobs \u{FFFD}.csv",
+                    "tester", "k'1", "jobs", "csv", "5", "2", "3", world.catalog.version, "10",
+                ].joined(separator: "|"))
         let bytes = (0...255).map { String(format: "%02x", $0) }.joined()
         #expect(
             try world.psql(
@@ -56,7 +58,8 @@ import Testing
                 == "[]|\(World.batchID(0))")
     }
 
-    @Test("What the ledger takes from JSON and CSV is in Postgres, its own events in the audit only")
+    @Test(
+        "Rows from JSON and CSV are in Postgres, the ledger's own events in the audit only")
     func ledger() async throws {
         let world = try await World()
         let ledger = try Ledger.open(

@@ -104,7 +104,8 @@ import Testing
             #"{"name":"e","type":["null","string"]}"#, #"{"name":"f","type":["null","long"]}"#,
             #"{"name":"g","type":{"type":"int","logicalType":"date"}}"#,
         ].joined(separator: ",")
-        let old = try transcoder("\(gone),\(id)", table: "table: t\nkey: [id]\ncolumns: [{name: id, type: integer}]")
+        let old = try transcoder(
+            "\(gone),\(id)", table: "table: t\nkey: [id]\ncolumns: [{name: id, type: integer}]")
         let row = try fields(old) { sink in
             sink.append(long: Int64.min)
             sink.append(double: 2)
@@ -143,7 +144,9 @@ import Testing
     func badValues() throws {
         let tag = try transcoder(
             #"\#(id),{"name":"tag","type":{"type":"string","logicalType":"uuid"}}"#)
-        for text in ["", "0011", "00112233-4455-6677-8899-aabbccddeefg", String(repeating: "-", count: 36)] {
+        for text in [
+            "", "0011", "00112233-4455-6677-8899-aabbccddeefg", String(repeating: "-", count: 36),
+        ] {
             #expect(throws: AvroDecodingError.self) {
                 try fields(tag) {
                     $0.append(long: 1)

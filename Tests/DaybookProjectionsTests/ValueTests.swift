@@ -42,7 +42,8 @@ import Testing
         for scale in scales {
             // As text too: the display scale is part of the value that people see.
             let wrong = try world.psql(
-                "SELECT unscaled, d\(scale) FROM t WHERE (unscaled::numeric * '1e-\(scale)'::numeric)"
+                "SELECT unscaled, d\(scale) FROM t"
+                    + " WHERE (unscaled::numeric * '1e-\(scale)'::numeric)"
                     + "::numeric(38,\(scale))::text IS DISTINCT FROM d\(scale)::text")
             #expect(wrong == "", "seed \(generator.seed)")
         }
@@ -72,8 +73,10 @@ import Testing
         moments.insert(days.lowerBound * 86_400_000_000)
         moments.insert(days.upperBound * 86_400_000_000 + 86_399_999_999)
         while moments.count < 2000 {
-            moments.insert(Int64.random(in: -62_135_596_800_000_000...253_402_300_799_999_999,
-                using: &generator))
+            moments.insert(
+                Int64.random(
+                    in: -62_135_596_800_000_000...253_402_300_799_999_999,
+                    using: &generator))
         }
         try world.append([
             (

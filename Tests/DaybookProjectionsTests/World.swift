@@ -182,8 +182,8 @@ final class World: Sendable {
         try DaybookProjectionsTests.psql(conninfo, sql)
     }
 
-    /// Asserts that the table `jobs` holds every job of the log once, as `appendJobs` made them, that
-    /// the audit holds every batch, and that all checkpoints are the log's head.
+    /// Asserts that the table `jobs` holds every job of the log once, as `appendJobs` made them,
+    /// that the audit holds every batch, and that all checkpoints are the log's head.
     func expectExactlyOnce(sourceLocation: SourceLocation = #_sourceLocation) throws {
         var jobs: [Position] = []
         var batches: [Position] = []
