@@ -95,7 +95,7 @@ let package = Package(
             name: "daybook-bench",
             dependencies: [
                 "Avro", "CSimdjson", "DaybookCatalog", "DaybookIntake", "DaybookLedger",
-                "DaybookLog", "DaybookSegments",
+                "DaybookLog", "DaybookProjections", "DaybookSegments", "Postgres", log,
             ],
             swiftSettings: strict),
 
@@ -104,7 +104,7 @@ let package = Package(
         tests("DaybookLogTests", ["Avro", "DaybookLog", "TestSupport"]),
         tests("DaybookSegmentsTests", ["DaybookSegments", "DaybookLog", "TestSupport"]),
         tests("DaybookCatalogTests", ["Avro", "DaybookCatalog", "Postgres", "TestSupport"]),
-        tests("DaybookIntakeTests", ["DaybookIntake", "DaybookCatalog", "TestSupport"]),
+        tests("DaybookIntakeTests", ["Avro", "DaybookIntake", "DaybookCatalog", "TestSupport"]),
         tests(
             "DaybookLedgerTests",
             ["DaybookLedger", "DaybookIntake", "DaybookCatalog", "DaybookSegments", "TestSupport"]),

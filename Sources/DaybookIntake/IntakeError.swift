@@ -11,6 +11,7 @@ public enum IntakeError: Error, Equatable, Sendable, CustomStringConvertible {
     case malformedHeader
 
     /// For the person who made the call: what is wrong, and what to say instead.
+    /// What is wrong and what would be right, for a person.
     public var description: String {
         switch self {
         case .unknownColumn(let name, let known):

@@ -15,6 +15,7 @@ public enum RejectionCode: UInt8, Sendable, CaseIterable, Comparable {
     case duplicateKey, unknownReference, atomicBatch, `internal`
 
     /// Whether `left` takes precedence: the weightier code is the smaller.
+    /// Whether `left` takes precedence.
     public static func < (left: RejectionCode, right: RejectionCode) -> Bool {
         left.rawValue < right.rawValue
     }
@@ -49,6 +50,7 @@ public enum RejectionCode: UInt8, Sendable, CaseIterable, Comparable {
 /// One reason why a row was rejected.
 public struct Reason: Sendable, Hashable {
     /// The rule that was broken.
+    /// What kind of fault it is.
     public let code: RejectionCode
     /// The column or field it is about, if it is about one; at most 256 bytes.
     public let column: String?
@@ -56,6 +58,7 @@ public struct Reason: Sendable, Hashable {
     public let message: String
 
     /// A reason; whoever makes it keeps `column` and `message` within their limits.
+    /// A reason; the caller keeps to the limits.
     public init(_ code: RejectionCode, column: String? = nil, _ message: String) {
         self.code = code
         self.column = column
@@ -66,8 +69,10 @@ public struct Reason: Sendable, Hashable {
 /// A key value as the ledger looks it up: nothing, an integer, or a 128-bit keyed fingerprint.
 public struct KeySlot: Sendable, Hashable {
     /// What a slot holds.
+    /// What a slot holds.
     public enum Kind: UInt8, Sendable { case absent, integer, fingerprint }
     /// Which of the three it is: says how `low` and `high` are read.
+    /// What this slot holds.
     public let kind: Kind
     /// The integer's bits, or the fingerprint's low half.
     public let low: UInt64
@@ -75,6 +80,7 @@ public struct KeySlot: Sendable, Hashable {
     public let high: UInt64
 
     /// A slot of these bits; for an absent or integer one there are shorter ways.
+    /// A slot from its parts.
     @inlinable public init(kind: Kind, low: UInt64, high: UInt64) {
         self.kind = kind
         self.low = low
@@ -95,6 +101,7 @@ public struct JudgedRow: Sendable {
     /// Where the row's original bytes start in `JudgedBatch.original` (no line terminator).
     public var originalStart: UInt32
     /// How many bytes these are; zero where the row has none of its own.
+    /// How many there are.
     public var originalCount: UInt32
     /// Where its Avro bytes start in `JudgedBatch.encoded`, after the branch number.
     public var encodedStart: UInt32
@@ -109,6 +116,7 @@ public struct JudgedRow: Sendable {
     public var lineSkip: UInt32
 
     /// A row of these ranges and of no others.
+    /// A row from its places.
     public init(
         originalStart: UInt32, originalCount: UInt32, encodedStart: UInt32, encodedCount: UInt32,
         reasonsStart: UInt32, reasonsCount: UInt32, lineSkip: UInt32
@@ -132,17 +140,21 @@ public struct JudgedRow: Sendable {
 /// are the body's first 64 KiB and whose `malformedByteCount` is the whole length.
 public struct JudgedBatch: Sendable {
     /// The table that the rows are for, as the catalog that judged them has it.
+    /// The table whose rules the rows were judged by.
     public let table: Table
     /// The form of the body that `original` is of.
+    /// The form the bytes had.
     public let format: BatchFormat
     /// The bytes as they were sent.
     public let original: Bytes
+    /// The rows in the order in which they were sent; at least one.
     /// The rows in the order in which they were sent; at least one.
     public let rows: ContiguousArray<JudgedRow>
     /// For each candidate in row order: its branch number (an Avro long, `table.index`) and then
     /// the row in Avro's binary encoding. So a run of candidates is one run of bytes.
     public let encoded: Bytes
     /// The reasons of all rejected rows, row by row.
+    /// The reasons of all rejected rows, in row order.
     public let reasons: [Reason]
     /// `table.slots.count` slots for every row, rejected rows too (absent where a column is wrong).
     public let slots: ContiguousArray<KeySlot>
@@ -150,6 +162,7 @@ public struct JudgedBatch: Sendable {
     public let malformedByteCount: Int?
 
     /// A batch of these buffers; only their counts are checked.
+    /// A batch of rows that were judged.
     public init(
         table: Table, format: BatchFormat, original: Bytes, rows: ContiguousArray<JudgedRow>,
         encoded: Bytes, reasons: [Reason], slots: ContiguousArray<KeySlot>,

@@ -57,7 +57,7 @@ public final class Ledger: LedgerService {
         threads = (Thread { [writer] in writer.run() }, Thread { snapshots.run() })
     }
 
-    /// Puts a batch into the queue; see `LedgerService`.
+    /// Offers the batch to the writer; refused at once if the queue is full or the ledger closing.
     public func submit(
         _ submission: Submission,
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
@@ -70,7 +70,7 @@ public final class Ledger: LedgerService {
         offer(.append(AppendRequest(content: .submission(submission), completion: completion)))
     }
 
-    /// Writes the ledger's own events; see `LedgerService`.
+    /// The same for the ledger's own events: they have the order and the bounds of batches.
     public func record(
         _ controls: [Control], idempotencyKey: String?, requestDigest: [UInt8],
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
@@ -86,12 +86,12 @@ public final class Ledger: LedgerService {
         }
     }
 
-    /// The batch that holds `position`. May block on the disk.
+    /// The receipt made again from the batch's record, as a replay.
     public func batch(at position: Position) throws(LedgerError) -> Receipt? {
         try lookup.withBatch(at: position) { try Receipt(reading: &$0, isReplay: true) }
     }
 
-    /// The batch with this id, found by the time that the id carries. May block on the disk.
+    /// Found by the time in the id, then compared in full.
     public func batch(id: String) throws(LedgerError) -> Receipt? {
         guard let times = BatchID(id)?.receivedAt else { return nil }
         let text = id.lowercased()
@@ -100,7 +100,7 @@ public final class Ledger: LedgerService {
         }
     }
 
-    /// The batch that came with this idempotency key; see `LedgerService`.
+    /// Looked up by the writer, which owns the keys, and then read from the log.
     public func batch(
         source: String, principal: String, idempotencyKey: String
     ) async throws(LedgerError) -> Receipt? {
@@ -111,7 +111,7 @@ public final class Ledger: LedgerService {
         return try batch(at: position)
     }
 
-    /// The event that was recorded with this key; see `LedgerService`.
+    /// The first event of the batch with this key, if such a one was recorded.
     public func control(idempotencyKey: String) async throws(LedgerError) -> Control? {
         let scope = IdempotencyScope.of(source: "system", principal: "system")
         guard let position = try await position(scope: scope, key: idempotencyKey) else {
@@ -131,10 +131,10 @@ public final class Ledger: LedgerService {
         }.get()
     }
 
-    /// Takes the wall clock for right, though it jumped; appends go on.
+    /// Seen by the writer before its next group.
     public func confirmClock() { progress.update { $0.isClockConfirmed = true } }
 
-    /// How the ledger is doing now.
+    /// Put together from moments close to each other, not from one.
     public var status: LedgerStatus {
         let (state, batches, bytes) = queue.update { ($0.state, $0.itemCount, $0.byteCount) }
         let progress = progress.update { $0 }

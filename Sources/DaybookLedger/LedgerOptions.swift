@@ -21,7 +21,7 @@ public struct LedgerOptions: Sendable {
     /// everything that waited was answered `.outcomeUnknown`.
     public var onFatal: @Sendable (LogError) -> Void
 
-    /// The bounds of the interface, with these clocks; `onFatal` must end the process.
+    /// The usual bounds, with the clocks and the end of the process from outside.
     public init(
         wallClock: @escaping @Sendable () -> Microseconds,
         bootClock: @escaping @Sendable () -> Microseconds,
@@ -50,9 +50,9 @@ public struct LedgerStatus: Sendable, Equatable {
     public var head: TreeHead
     /// Version of the dictionary in force.
     public var catalogVersion: String
-    /// Batches that wait or are being written.
+    /// Batches that were taken and are not answered yet.
     public var queuedBatchCount: Int
-    /// Bytes of these batches, against `LedgerOptions.queueByteLimit`.
+    /// Their bytes, of `LedgerOptions.queueByteLimit`.
     public var queuedByteCount: Int
     /// Nil while batches are taken.
     public var hold: Hold?

@@ -277,8 +277,8 @@ struct Sequencer {
         }
     }
 
-    /// Decides the batch's rows and takes the keys of those that stand. (Apart from `write`, so that
-    /// nothing else refers to `pending` when it grows.)
+    /// Decides the batch's rows and takes the keys of those that stand. (Apart from `write`, so
+    /// that nothing else refers to `pending` when it grows.)
     private mutating func judge(_ batch: JudgedBatch) throws(LedgerError) -> [RowFault] {
         let mark = keys.mark
         var judgement = RowJudgement(

@@ -57,8 +57,8 @@ public struct BatchFacts: Sendable, Equatable {
     /// The line in the file at which row `row` starts, or nil where there are no lines.
     public func line(ofRow row: Int) -> Int64? {
         guard let firstLine else { return nil }
-        var line = firstLine + Int64(row)
-        for skip in lineSkips where skip.row <= row { line += skip.lines }
+        var line = firstLine &+ Int64(row)
+        for skip in lineSkips where skip.row <= row { line &+= skip.lines }
         return line
     }
 }

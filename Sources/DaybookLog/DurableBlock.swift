@@ -73,8 +73,8 @@ public final class DurableBlock: Sendable {
 
     /// Calls `body` with a reader for every batch in order. `body` may leave rows unread.
     ///
-    /// - Throws: what `body` throws, and `FrameFault` or `AvroDecodingError` if a record is not what
-    ///   the schema says (every checksum held: a bug of the writer, or an attacker's block).
+    /// - Throws: what `body` throws, and `FrameFault` or `AvroDecodingError` if a record is not
+    ///   what the schema says (every checksum held: a bug of the writer, or an attacker's block).
     public func forEachBatch(
         _ body: (inout BatchReader) throws -> Void
     ) throws {

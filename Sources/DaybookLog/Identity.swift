@@ -29,7 +29,8 @@ public struct LedgerID: Hashable, Sendable, CustomStringConvertible {
     /// Reads an id from 32 hexadecimal digits, hyphens ignored.
     public init?(_ text: some StringProtocol) {
         let digits = String(text.filter { $0 != "-" })
-        guard digits.utf8.count == 32, let high = UInt64(digits.prefix(16), radix: 16),
+        guard digits.utf8.count == 32, digits.allSatisfy(\.isHexDigit),
+            let high = UInt64(digits.prefix(16), radix: 16),
             let low = UInt64(digits.suffix(16), radix: 16)
         else { return nil }
         self.init(high: high, low: low)

@@ -33,7 +33,8 @@ public struct MerkleFrontier: Hashable, Sendable {
         }
         nodes.append(node)
         size += 1
-        assert(nodes.count == size.nonzeroBitCount, "one node for every bit of the size")
+        precondition(
+            nodes.count == size.nonzeroBitCount, "there is a node for every bit of the size")
     }
 
     /// The root; for no leaves the digest of the empty string, as the RFC has it.

@@ -19,17 +19,16 @@ enum AuditTranscoder {
         precondition(rejectedCount <= rowCount, "rows = accepted + rejected")
         sink.append(bigEndian: Int16(batchColumns.count))
         append(facts.position, to: &sink)
-        try append(uuid: facts.id, to: &sink)
+        try UUIDText.append(facts.id.utf8, to: &sink)
         append(facts.receivedAt - PostgresEpoch.microseconds, to: &sink)
         append(text: facts.source, to: &sink)
         append(text: facts.principal, to: &sink)
         append(text: facts.idempotencyKey, to: &sink)
         append(text: facts.table, to: &sink)
         append(text: facts.format, to: &sink)
-        for count in [rowCount, rowCount - rejectedCount, rejectedCount] {
-            sink.append(bigEndian: Int32(4))
-            sink.append(bigEndian: Int32(count))
-        }
+        append(count: rowCount, to: &sink)
+        append(count: rowCount - rejectedCount, to: &sink)
+        append(count: rejectedCount, to: &sink)
         append(text: facts.dictionary, to: &sink)
         append(facts.firstLine, to: &sink)
     }
@@ -39,7 +38,7 @@ enum AuditTranscoder {
     ) throws(AvroDecodingError) {
         sink.append(bigEndian: Int16(rejectionColumns.count))
         append(facts.position + Position(row), to: &sink)
-        try append(uuid: facts.id, to: &sink)
+        try UUIDText.append(facts.id.utf8, to: &sink)
         append(text: facts.table, to: &sink)
         append(text: facts.source, to: &sink)
         append(facts.line(ofRow: row), to: &sink)
@@ -49,6 +48,11 @@ enum AuditTranscoder {
         sink.append(raw: rejection.raw)
         append(rejection.rawLength ?? Int64(rejection.raw.count), to: &sink)
         appendReasons(rejection.reasons, to: &sink)
+    }
+
+    private static func append(count: Int, to sink: inout ByteSink) {
+        sink.append(bigEndian: Int32(4))
+        sink.append(bigEndian: Int32(count))
     }
 
     private static func append(_ value: Int64?, to sink: inout ByteSink) {
@@ -64,15 +68,6 @@ enum AuditTranscoder {
         text.withUTF8 { bytes in
             sink.append(bigEndian: Int32(bytes.count))
             sink.append(raw: UnsafeRawBufferPointer(bytes))
-        }
-    }
-
-    private static func append(
-        uuid: String, to sink: inout ByteSink
-    ) throws(AvroDecodingError) {
-        let text = Bytes(Array(uuid.utf8))
-        try text.withUnsafeBytes { (text) throws(AvroDecodingError) in
-            try UUIDText.append(text, to: &sink)
         }
     }
 

@@ -5,17 +5,19 @@ import Postgres
 /// moved in the transaction that applies the events.
 enum Checkpoints {
     /// All checkpoints by projection.
+    ///
+    /// - Throws: `ProjectionFault.contradiction` if one is another ledger's, or cannot be.
     static func load(
         _ connection: PostgresConnection, ledger: LedgerID
     ) throws -> [String: TreeHead] {
         let rows = try connection.query(
-            "SELECT projection, replace(ledger::text, '-', '') AS ledger, position, tree_size,"
-                + " root FROM daybook.checkpoints", format: .binary)
+            "SELECT projection, ledger::text AS ledger, position, tree_size, root"
+                + " FROM daybook.checkpoints", format: .binary)
         var checkpoints: [String: TreeHead] = [:]
         for row in rows {
             guard let name = row.text("projection"), let text = row.text("ledger"),
-                let found = LedgerID(text), let position = row.int64("position"),
-                let size = row.int64("tree_size"), let root = row.bytes("root"),
+                let found = LedgerID(text), let position = row.int64("position"), position >= 0,
+                let size = row.int64("tree_size"), size >= 0, let root = row.bytes("root"),
                 root.count == Digest.byteCount
             else { throw ProjectionFault.contradiction("a checkpoint in Postgres is not readable") }
             guard found == ledger else {
@@ -29,15 +31,28 @@ enum Checkpoints {
         return checkpoints
     }
 
-    /// Moves the checkpoints of `projections` to `head`.
+    /// Begins a projection's checkpoint at `head`.
+    static func begin(_ connection: PostgresConnection, _ name: String, at head: TreeHead) throws {
+        _ = try connection.query(
+            "INSERT INTO daybook.checkpoints (projection, ledger, position, tree_size, root)"
+                + " VALUES ($1, $2::uuid, $3, $4, $5)",
+            [
+                .text(name), .text(head.ledger.description), .int64(head.position),
+                .int64(Int64(head.size)), .bytes(head.root.bytes),
+            ])
+    }
+
+    /// Moves the checkpoints of `projections` from where they were read to `head`.
     ///
-    /// - Throws: `ProjectionFault.contradiction` if one is not where it was read: somebody else
-    ///   projects into this database.
+    /// It comes first in a transaction: the rows stay locked until the end, so that of two
+    /// transactions over the same events the later one finds the checkpoint moved.
+    ///
+    /// - Throws: `ProjectionFault.checkpointMoved` if one is not where it was read.
     static func move(
         _ connection: PostgresConnection, _ projections: [(name: String, from: Position)],
         to head: TreeHead
     ) throws {
-        precondition(projections.allSatisfy { $0.from <= head.position }, "checkpoints move forward")
+        precondition(projections.allSatisfy { $0.from < head.position }, "checkpoints move forward")
         let values = projections.indices.map { "($\($0 * 2 + 5), $\($0 * 2 + 6)::bigint)" }
         var parameters: [PostgresValue?] = [
             .text(head.ledger.description), .int64(head.position), .int64(Int64(head.size)),
@@ -50,56 +65,54 @@ enum Checkpoints {
         let moved = try connection.query(
             """
             UPDATE daybook.checkpoints AS c
-               SET position = $2, tree_size = $3, root = $4, updated_at = now()
+               SET position = $2, tree_size = $3, root = $4, state = 'running', reason = NULL,
+                   updated_at = now()
               FROM (VALUES \(values.joined(separator: ", "))) AS v (name, position)
              WHERE c.projection = v.name AND c.position = v.position AND c.ledger = $1::uuid
             """, parameters)
         guard moved.affectedRowCount == projections.count else {
-            throw ProjectionFault.contradiction(
-                "another process moved a checkpoint: two servers project into one database")
+            throw ProjectionFault.checkpointMoved
         }
     }
 
-    /// Writes down that a projection runs from `head` on, or why it does not run.
-    static func note(
-        _ connection: PostgresConnection, _ status: ProjectionStatus, head: TreeHead
-    ) throws {
+    /// Writes down beside its checkpoint why a projection does not run.
+    static func note(_ connection: PostgresConnection, _ status: ProjectionStatus) throws {
         _ = try connection.query(
-            """
-            INSERT INTO daybook.checkpoints
-                (projection, ledger, position, tree_size, root, state, reason)
-            VALUES ($1, $2::uuid, $3, $4, $5, $6, $7)
-            ON CONFLICT (projection) DO UPDATE
-               SET state = excluded.state, reason = excluded.reason, updated_at = now()
-            """,
+            "UPDATE daybook.checkpoints SET state = $2, reason = $3, updated_at = now()"
+                + " WHERE projection = $1",
             [
-                .text(status.name), .text(head.ledger.description), .int64(head.position),
-                .int64(Int64(head.size)), .bytes(head.root.bytes), .text(status.state.rawValue),
-                status.reason.map { .text($0) },
+                .text(status.name), .text(status.state.rawValue), status.reason.map { .text($0) },
             ])
     }
 
     /// Whether a checkpoint lies on the log's own history.
     ///
-    /// - Throws: `ProjectionFault.contradiction` if it is ahead of the log or has another root.
+    /// - Throws: `ProjectionFault.contradiction` if it is ahead of the log, or the log had another
+    ///   past at that position.
     static func check(_ checkpoint: TreeHead, of name: String, engine: any LogEngine) throws {
         let durable = engine.durable
         guard checkpoint.position <= durable.position else {
             throw ProjectionFault.contradiction(
                 "projection \(name) in Postgres is at position \(checkpoint.position), the log ends"
-                    + " at \(durable.position): the log lost acknowledged data")
+                    + " at \(durable.position): the log lost acknowledged data, or is an old copy")
         }
-        if checkpoint.position == 0 { return }
-        let known: TreeHead?
-        if checkpoint.position == durable.position {
-            known = durable
-        } else {
-            known = try engine.blocks(from: checkpoint.position - 1, byteLimit: 1).first?.head
-        }
-        guard let known, known.position == checkpoint.position, known.root == checkpoint.root else {
+        let known: TreeHead? =
+            switch checkpoint.position {
+            case 0: .start(of: engine.ledger)
+            case durable.position: durable
+            default: try engine.blocks(from: checkpoint.position - 1, byteLimit: 1).first?.head
+            }
+        guard known == checkpoint else {
             throw ProjectionFault.contradiction(
                 "projection \(name) in Postgres followed another history up to position"
                     + " \(checkpoint.position): log and database are not of one past")
         }
+    }
+}
+
+extension TreeHead {
+    /// Before the first event.
+    static func start(of ledger: LedgerID) -> TreeHead {
+        TreeHead(ledger: ledger, size: 0, position: 0, root: MerkleFrontier().root)
     }
 }

@@ -9,17 +9,21 @@ public struct ProjectionStatus: Sendable, Equatable {
         /// Met an event that it cannot apply. It stands before it until the cause is mended and
         /// the server is started again; other projections go on.
         case failed
-        /// The log and the database contradict each other: one of them lost or forked history.
+        /// The log and the database contradict each other, or the log cannot be read on: nothing is
+        /// applied until the server is started again.
         case halted
     }
 
+    /// The table's or aggregate's name, or `audit`.
     public let name: String
     /// Every event below it is applied.
     public var position: Position
+    /// Whether it goes on.
     public var state: State
     /// Why it does not run, and what to do.
     public var reason: String?
 
+    /// A status; a projection that was not looked at yet is at position 0.
     public init(name: String, position: Position, state: State = .running, reason: String? = nil) {
         precondition(position >= 0, "positions start at 0")
         self.name = name
@@ -34,7 +38,7 @@ public enum PostgresState: Sendable, Equatable {
     /// Not tried yet.
     case starting
     case connected
-    /// Not reachable: why. It is tried again until it is.
+    /// Not reachable, or it refuses: why. It is tried again until it serves.
     case unreachable(String)
 }
 
@@ -45,6 +49,9 @@ public let auditProjectionName = "audit"
 enum ProjectionFault: Error {
     /// This projection cannot apply an event; the others can.
     case cannotApply(projection: String, reason: String)
-    /// The checkpoint in Postgres contradicts the log.
+    /// The checkpoints in Postgres contradict the log.
     case contradiction(String)
+    /// A checkpoint is not where it was read. A transaction whose COMMIT was thought lost may have
+    /// ended only now: nothing was applied, and the checkpoints are to be read again.
+    case checkpointMoved
 }

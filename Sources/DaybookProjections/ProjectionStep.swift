@@ -1,13 +1,13 @@
 import Avro
-import DaybookCatalog
 import DaybookLog
 import Postgres
 
-/// One transaction of the projector: the rows of some blocks into their tables, the batches and
-/// rejections into the audit tables, and every checkpoint moved to the last block's end.
+/// The rows of one transaction of the projector: those of some blocks into their tables, the
+/// batches and rejections into the audit tables.
 ///
-/// The first table that has rows is streamed: Postgres loads while later rows are still transcoded.
-/// Rows of other tables and the audit wait in memory until their turn, within the step's size.
+/// One table is streamed, that of a block's first batch: Postgres loads while later rows are still
+/// transcoded. Rows of other tables and the audit wait in memory until their turn. A byte of the
+/// log becomes at most twelve of a COPY (a zero `bigint`), so the blocks' size bounds the step's.
 final class ProjectionStep {
     /// A projection that takes part, and where it stands.
     struct Participant {
@@ -22,18 +22,12 @@ final class ProjectionStep {
     private let tables: [String: Position]
     /// Where the audit stands, if it takes part.
     private let audit: Position?
-    private var buffers: [TableRun: TableBuffer] = [:]
+    private var buffers: [TableRun: Buffer] = [:]
     private var batches = ByteSink(capacity: 4096)
     private var rejections = ByteSink(capacity: 4096)
 
-    /// The rows of one table that share a list of columns: one COPY.
-    struct TableRun: Hashable {
-        let table: String
-        let schemaIndex: Int
-    }
-
     /// COPY rows of a run that wait.
-    final class TableBuffer {
+    private final class Buffer {
         var sink = ByteSink(capacity: 1 << 16)
     }
 
@@ -47,39 +41,52 @@ final class ProjectionStep {
         self.connection = connection
         self.schema = schema
         self.transcoders = transcoders
-        audit = participants.first { $0.name == auditProjectionName }?.from
-        tables = Dictionary(
-            uniqueKeysWithValues: participants.filter { $0.name != auditProjectionName }.map {
-                ($0.name, $0.from)
-            })
+        var positions = Dictionary(uniqueKeysWithValues: participants.map { ($0.name, $0.from) })
+        audit = positions.removeValue(forKey: auditProjectionName)
+        tables = positions
     }
 
     /// Applies the blocks inside the open transaction.
-    func apply(_ blocks: [DurableBlock]) throws {
-        if let first = try firstRun(of: blocks) {
-            let stream = buffer(of: first)
-            try copy(first.table, columns: transcoders[first].columns) { writer in
+    ///
+    /// - Throws: `ProjectionFault.cannotApply` for the projection that cannot go on.
+    func apply(_ blocks: ArraySlice<DurableBlock>) throws {
+        if let run = try streamedRun(of: blocks) {
+            let buffer = buffer(of: run)
+            try copy(run) { writer in
                 try transcode(blocks) {
-                    guard stream.sink.count >= ProjectionStep.pieceByteCount else { return }
-                    try writer.write(stream.sink.unsafeBytes)
-                    stream.sink.removeAll()
+                    guard buffer.sink.count >= ProjectionStep.pieceByteCount else { return }
+                    try writer.write(buffer.sink.unsafeBytes)
+                    buffer.sink.removeAll()
                 }
-                try writer.write(stream.sink.unsafeBytes)
+                try writer.write(buffer.sink.unsafeBytes)
             }
-            buffers[first] = nil
+            buffers[run] = nil
         } else {
             try transcode(blocks) {}
         }
-        for (run, buffer) in buffers.sorted(by: { $0.key.table < $1.key.table }) {
-            try copy(run.table, columns: transcoders[run].columns) { writer in
-                try writer.write(buffer.sink.unsafeBytes)
-            }
+        for (run, buffer) in buffers {
+            try copy(run) { try $0.write(buffer.sink.unsafeBytes) }
         }
         try copyAudit("batches", AuditTranscoder.batchColumns, batches.unsafeBytes)
         try copyAudit("rejections", AuditTranscoder.rejectionColumns, rejections.unsafeBytes)
     }
 
-    private func transcode(_ blocks: [DurableBlock], afterBatch: () throws -> Void) throws {
+    /// The run of the first batch of a block, from the first block where that takes part.
+    private func streamedRun(of blocks: ArraySlice<DurableBlock>) throws -> TableRun? {
+        for block in blocks {
+            let table = try block.content.withUnsafeBytes(in: block.records) {
+                try BatchReader(at: ByteCursor($0), schema: block.schema).facts.table
+            }
+            if let from = tables[table], from <= block.firstPosition {
+                return try transcoders.run(table, schema: block.schema)
+            }
+        }
+        return nil
+    }
+
+    private func transcode(
+        _ blocks: ArraySlice<DurableBlock>, afterBatch: () throws -> Void
+    ) throws {
         for block in blocks {
             try block.forEachBatch { reader in
                 try transcode(&reader)
@@ -88,138 +95,99 @@ final class ProjectionStep {
         }
     }
 
-    /// The first table's run among the blocks that takes part.
-    private func firstRun(of blocks: [DurableBlock]) throws -> TableRun? {
-        var found: TableRun?
-        for block in blocks where found == nil {
-            try block.forEachBatch { reader in
-                let facts = reader.facts
-                if found == nil, let from = tables[facts.table], facts.position >= from {
-                    found = try transcoders.run(facts.table, schema: reader.schema)
-                }
-            }
-        }
-        return found
-    }
-
     private func transcode(_ reader: inout BatchReader) throws {
         let facts = reader.facts
-        let end = facts.position + Position(reader.rowCount)
-        let takesRows = tables[facts.table].map { $0 < end } ?? false
-        let takesAudit = audit.map { $0 < end } ?? false
-        guard takesRows || takesAudit else { return }
-        var position = facts.position
+        let takesRows = tables[facts.table].map { $0 <= facts.position } ?? false
+        let takesAudit = audit.map { $0 <= facts.position } ?? false
         var rejectedCount = 0
-        let run = takesRows ? try transcoders.run(facts.table, schema: reader.schema) : nil
-        let transcoder = run.map { transcoders[$0] }
-        let buffer = run.map { self.buffer(of: $0) }
-        while let branch = try reader.nextBranch() {
-            if branch < reader.schema.tables.count {
-                if let transcoder, let buffer {
-                    try transcoder.append(&reader.cursor, position: position, to: &buffer.sink)
-                } else {
-                    try reader.skipRow(branch)
-                }
-            } else if branch == reader.schema.rejectionBranch, takesAudit {
-                rejectedCount += 1
-                try AuditTranscoder.appendRejection(
-                    try reader.readRejection(), of: facts,
-                    row: Int(position - facts.position), to: &rejections)
-            } else {
-                try reader.skipRow(branch)
-            }
-            position += 1
+        if takesRows {
+            let run = try transcoders.run(facts.table, schema: reader.schema)
+            let buffer = buffer(of: run)
+            rejectedCount = try pass(
+                &reader, run.branch, transcoders[run], into: &buffer.sink, takesAudit: takesAudit)
+        } else if takesAudit {
+            var nothing = ByteSink(capacity: 0)
+            rejectedCount = try pass(&reader, nil, nil, into: &nothing, takesAudit: true)
         }
-        precondition(position == end, "every row of a batch was passed")
         if takesAudit {
             try AuditTranscoder.appendBatch(
                 facts, rowCount: reader.rowCount, rejectedCount: rejectedCount, to: &batches)
         }
     }
 
-    private func buffer(of run: TableRun) -> TableBuffer {
+    /// Goes through a batch's rows: appends the accepted ones to `sink` if there is a transcoder
+    /// for them, the rejected ones to the audit; returns how many were rejected.
+    private func pass(
+        _ reader: inout BatchReader, _ ownBranch: Int?, _ transcoder: RowTranscoder?,
+        into sink: inout ByteSink, takesAudit: Bool
+    ) throws -> Int {
+        let facts = reader.facts
+        let rejectionBranch = reader.schema.rejectionBranch
+        var position = facts.position
+        var rejectedCount = 0
+        while let branch = try reader.nextBranch() {
+            if branch == ownBranch, let transcoder {
+                do {
+                    try transcoder.append(&reader.cursor, position: position, to: &sink)
+                } catch {
+                    throw ProjectionFault.cannotApply(
+                        projection: facts.table,
+                        reason: "the event at position \(position) is not as its schema says:"
+                            + " \(error)")
+                }
+            } else if branch == rejectionBranch, takesAudit {
+                let rejection = try reader.readRejection()
+                try AuditTranscoder.appendRejection(
+                    rejection, of: facts, row: Int(position - facts.position), to: &rejections)
+                rejectedCount += 1
+            } else {
+                try reader.skipRow(branch)
+            }
+            position += 1
+        }
+        precondition(
+            position == facts.position + Position(reader.rowCount), "every row of a batch is passed"
+        )
+        return rejectedCount
+    }
+
+    private func buffer(of run: TableRun) -> Buffer {
         if let buffer = buffers[run] { return buffer }
-        let buffer = TableBuffer()
+        let buffer = Buffer()
         buffers[run] = buffer
         return buffer
     }
 
-    /// Runs one COPY into a table, and says which projection failed if it does.
-    private func copy(
-        _ table: String, columns: [String], _ body: (inout CopyWriter) throws -> Void
-    ) throws {
-        let names = columns.map(SQL.identifier).joined(separator: ", ")
-        let target = SQL.identifier(schema, table)
-        do {
-            _ = try connection.copyIn(
-                "COPY \(target) (\(names)) FROM STDIN (FORMAT binary)"
-            ) { writer in
-                try writer.write(BinaryCopy.header)
-                try body(&writer)
-                try writer.write(BinaryCopy.trailer)
-            }
-        } catch PostgresError.server(let error) where !PostgresError.server(error).isTransient {
-            throw ProjectionFault.cannotApply(projection: table, reason: error.description)
-        }
+    private func copy(_ run: TableRun, _ body: (inout CopyWriter) throws -> Void) throws {
+        try copy(
+            run.table, into: SQL.identifier(schema, run.table),
+            columns: transcoders[run].columns.map(SQL.identifier), body)
     }
 
     private func copyAudit(
         _ table: String, _ columns: [String], _ rows: UnsafeRawBufferPointer
     ) throws {
         if rows.isEmpty { return }
+        try copy(auditProjectionName, into: "daybook.\(table)", columns: columns) {
+            try $0.write(rows)
+        }
+    }
+
+    /// Runs one COPY, and says which projection failed if Postgres refuses it for good.
+    private func copy(
+        _ projection: String, into table: String, columns: [String],
+        _ body: (inout CopyWriter) throws -> Void
+    ) throws {
+        let names = columns.joined(separator: ", ")
         do {
-            _ = try connection.copyIn(
-                "COPY daybook.\(table) (\(columns.joined(separator: ", "))) FROM STDIN"
-                    + " (FORMAT binary)"
-            ) { writer in
-                try writer.write(BinaryCopy.header)
-                try writer.write(rows)
-                try writer.write(BinaryCopy.trailer)
+            _ = try connection.copyIn("COPY \(table) (\(names)) FROM STDIN (FORMAT binary)") {
+                try $0.write(BinaryCopy.header)
+                try body(&$0)
+                try $0.write(BinaryCopy.trailer)
             }
-        } catch PostgresError.server(let error) where !PostgresError.server(error).isTransient {
-            throw ProjectionFault.cannotApply(
-                projection: auditProjectionName, reason: error.description)
+        } catch let error as PostgresError {
+            guard case .server(let refusal) = error, !error.isTransient else { throw error }
+            throw ProjectionFault.cannotApply(projection: projection, reason: refusal.description)
         }
-    }
-}
-
-/// The transcoders for every schema that the log has had, compiled when first met.
-final class TranscoderSet {
-    private let catalog: Catalog
-    private var schemas: [LogSchema] = []
-    private var transcoders: [ProjectionStep.TableRun: RowTranscoder] = [:]
-
-    init(catalog: Catalog) {
-        self.catalog = catalog
-    }
-
-    /// The run of a table's rows under a schema.
-    ///
-    /// - Throws: `ProjectionFault.cannotApply` if the rows cannot be read as the table's.
-    func run(_ table: String, schema: LogSchema) throws -> ProjectionStep.TableRun {
-        let index: Int
-        if let known = schemas.lastIndex(of: schema) {
-            index = known
-        } else {
-            index = schemas.count
-            schemas.append(schema)
-        }
-        let run = ProjectionStep.TableRun(table: table, schemaIndex: index)
-        if transcoders[run] == nil {
-            guard let target = catalog.table(named: table), let branch = schema.branch(of: table)
-            else {
-                throw ProjectionFault.cannotApply(
-                    projection: table, reason: "the dictionary does not have the table")
-            }
-            transcoders[run] = try RowTranscoder(shape: schema.tables[branch], table: target)
-        }
-        return run
-    }
-
-    subscript(run: ProjectionStep.TableRun) -> RowTranscoder {
-        guard let transcoder = transcoders[run] else {
-            preconditionFailure("a run is made before it is used")
-        }
-        return transcoder
     }
 }

@@ -2,68 +2,66 @@ import Avro
 import DaybookCatalog
 import DaybookLog
 
-/// Turns a table's rows from Avro's binary encoding into Postgres's binary COPY, in one loop over the
-/// columns and without building anything.
+/// Turns a table's rows from Avro's binary encoding into Postgres's binary COPY, in one loop over
+/// the columns and without building anything.
 ///
-/// Sources: Avro 1.11, "Binary Encoding"; PostgreSQL documentation, COPY, "Binary Format", and the
-/// `*_recv` functions of the types. A column that the rows' schema does not have is left out of the
-/// COPY and so null; one that the table does not have is passed over.
+/// Sources: Avro 1.11, "Binary Encoding" and "Schema Resolution"; PostgreSQL documentation, COPY,
+/// "Binary Format", and the `*_recv` functions of the types. A column that the rows were written
+/// without has its default, or is left out of the COPY and so null; a field that the table does not
+/// have is passed over.
 struct RowTranscoder: Sendable {
-    /// What is done with one field of a row.
-    fileprivate enum Step: UInt8 {
-        case bigint, double, boolean, text, date, timestamp, uuid, numeric
-        case skipVarint, skipDouble, skipBoolean, skipBytes
-    }
-
     private struct Field {
-        let step: Step
+        let type: ColumnType
         let isOptional: Bool
-        let scale: Int16
+        /// Whether the table has no such column.
+        let isSkipped: Bool
     }
 
     /// The columns that a COPY of these rows names, in order.
     let columns: [String]
     private let fields: [Field]
+    /// The defaults of columns that the rows do not have, as they stand in a COPY.
+    private let defaults: [UInt8]
 
-    /// A transcoder from rows of `shape` to `table`.
+    /// A transcoder to `table` from rows that were written under the schema `record`.
     ///
     /// - Throws: `ProjectionFault.cannotApply` if the rows cannot be read as the table's.
-    init(shape: RowShape, table: Table) throws {
-        var columns: [String] = []
+    init(_ record: AvroSchema.Record, table: Table) throws {
+        var present: [String] = []
         var fields: [Field] = []
-        for field in shape.fields {
-            guard let column = table.columns.first(where: { $0.name == field.name }) else {
-                fields.append(
-                    Field(step: .skip(field.kind), isOptional: field.isOptional, scale: 0))
-                continue
-            }
-            guard field.kind == RowTranscoder.kind(column.type) else {
+        for field in record.fields {
+            guard let (type, isOptional) = ColumnType.written(as: field.schema) else {
                 throw ProjectionFault.cannotApply(
                     projection: table.name,
-                    reason: "column \(column.name) had another type when these events were written")
+                    reason: "events have a field \(field.name) of a type that no column has")
             }
-            var scale: Int16 = 0
-            if case .decimal(_, let digits) = column.type { scale = Int16(digits) }
-            fields.append(
-                Field(step: .of(column.type), isOptional: field.isOptional, scale: scale))
-            columns.append(column.name)
+            let column = table.columns.first { $0.name == field.name }
+            if let column {
+                guard type.isReadable(as: column.type) else {
+                    throw ProjectionFault.cannotApply(
+                        projection: table.name,
+                        reason: "column \(column.name) is \(column.type.sqlType), and"
+                            + " \(type.sqlType) in older events")
+                }
+                present.append(column.name)
+            }
+            fields.append(Field(type: type, isOptional: isOptional, isSkipped: column == nil))
         }
-        for column in table.columns where !column.isOptional && !columns.contains(column.name) {
-            throw ProjectionFault.cannotApply(
-                projection: table.name,
-                reason: "column \(column.name) is required and older events do not have it")
+        var defaults = ByteSink()
+        var defaulted: [String] = []
+        for column in table.columns where !column.isOptional && !present.contains(column.name) {
+            guard let value = column.defaultValue else {
+                throw ProjectionFault.cannotApply(
+                    projection: table.name,
+                    reason: "column \(column.name) is required, has no default, and older events"
+                        + " do not have it")
+            }
+            value.appendCopyField(type: column.type, to: &defaults)
+            defaulted.append(column.name)
         }
-        self.columns = columns + [Table.positionColumn]
+        columns = present + defaulted + [Table.positionColumn]
         self.fields = fields
-    }
-
-    private static func kind(_ type: ColumnType) -> RowShape.Kind {
-        switch type {
-        case .integer, .date, .timestamp: .varint
-        case .number: .eightBytes
-        case .boolean: .boolean
-        case .decimal, .string, .uuid: .lengthPrefixed
-        }
+        self.defaults = Array(defaults.unsafeBytes)
     }
 
     /// Appends one row of a COPY: the row at `cursor`, and its position.
@@ -72,28 +70,25 @@ struct RowTranscoder: Sendable {
     ) throws(AvroDecodingError) {
         sink.append(bigEndian: Int16(columns.count))
         for field in fields {
-            if field.isOptional {
-                let branch = try cursor.readLong()
-                guard branch == 0 || branch == 1 else { throw .badIndex(branch) }
-                if branch == 0 {
-                    if field.step.rawValue < Step.skipVarint.rawValue {
-                        sink.append(bigEndian: Int32(-1))
-                    }
-                    continue
-                }
+            if field.isOptional, try cursor.readIndex(below: 2) == 0 {
+                if !field.isSkipped { sink.append(bigEndian: Int32(-1)) }
+            } else if field.isSkipped {
+                try RowTranscoder.skip(field.type, &cursor)
+            } else {
+                try RowTranscoder.append(field.type, &cursor, to: &sink)
             }
-            try append(field, &cursor, to: &sink)
         }
+        sink.append(raw: defaults)
         sink.append(bigEndian: Int32(8))
         sink.append(bigEndian: position)
     }
 
     @inline(__always)
-    private func append(
-        _ field: Field, _ cursor: inout ByteCursor, to sink: inout ByteSink
+    private static func append(
+        _ type: ColumnType, _ cursor: inout ByteCursor, to sink: inout ByteSink
     ) throws(AvroDecodingError) {
-        switch field.step {
-        case .bigint:
+        switch type {
+        case .integer:
             sink.append(bigEndian: Int32(8))
             sink.append(bigEndian: try cursor.readLong())
         case .timestamp:
@@ -101,13 +96,12 @@ struct RowTranscoder: Sendable {
             sink.append(bigEndian: try cursor.readLong() &- PostgresEpoch.microseconds)
         case .date:
             sink.append(bigEndian: Int32(4))
-            let days = try cursor.readLong() &- Int64(PostgresEpoch.days)
-            sink.append(bigEndian: Int32(truncatingIfNeeded: days))
-        case .text:
+            sink.append(bigEndian: try cursor.readInt() &- PostgresEpoch.days)
+        case .string:
             let bytes = try cursor.readBytes()
-            sink.append(bigEndian: Int32(truncatingIfNeeded: bytes.count))
+            sink.append(bigEndian: Int32(bytes.count))
             sink.append(raw: bytes)
-        case .double:
+        case .number:
             sink.append(bigEndian: Int32(8))
             sink.append(bigEndian: try cursor.readDouble().bitPattern)
         case .boolean:
@@ -115,36 +109,78 @@ struct RowTranscoder: Sendable {
             sink.append(byte: try cursor.readBoolean() ? 1 : 0)
         case .uuid:
             try UUIDText.append(try cursor.readBytes(), to: &sink)
-        case .numeric:
-            NumericEncoding.append(try cursor.readBytes(), scale: field.scale, to: &sink)
-        case .skipVarint: _ = try cursor.readLong()
-        case .skipDouble: try cursor.skip(8)
-        case .skipBoolean: _ = try cursor.readBoolean()
-        case .skipBytes: _ = try cursor.readBytes()
+        case .decimal(_, let scale):
+            try NumericEncoding.append(try cursor.readBytes(), scale: scale, to: &sink)
+        }
+    }
+
+    private static func skip(
+        _ type: ColumnType, _ cursor: inout ByteCursor
+    ) throws(AvroDecodingError) {
+        switch type {
+        case .integer, .timestamp, .date: try cursor.skipLong()
+        case .number: try cursor.skip(8)
+        case .boolean: _ = try cursor.readBoolean()
+        case .string, .uuid, .decimal: _ = try cursor.readBytes()
         }
     }
 }
 
-extension RowTranscoder.Step {
-    fileprivate static func of(_ type: ColumnType) -> Self {
-        switch type {
-        case .integer: .bigint
-        case .number: .double
-        case .decimal: .numeric
-        case .boolean: .boolean
-        case .string: .text
-        case .date: .date
-        case .timestamp: .timestamp
-        case .uuid: .uuid
+extension ColumnType {
+    /// The type whose values are written under `schema`, and whether they may be null; nil if there
+    /// is no such type.
+    fileprivate static func written(as schema: AvroSchema) -> (type: Self, isOptional: Bool)? {
+        switch schema {
+        case .union(let branches):
+            guard branches.count == 2, branches[0] == .null,
+                let (type, isOptional) = written(as: branches[1]), !isOptional
+            else { return nil }
+            return (type, true)
+        case .long(nil): return (.integer, false)
+        case .long(.timestampMicros): return (.timestamp, false)
+        case .int(.date): return (.date, false)
+        case .double: return (.number, false)
+        case .boolean: return (.boolean, false)
+        case .string(nil): return (.string, false)
+        case .string(.uuid): return (.uuid, false)
+        case .bytes(.decimal(let precision, let scale)):
+            return (.decimal(precision: precision, scale: scale), false)
+        default: return nil
         }
     }
 
-    fileprivate static func skip(_ kind: RowShape.Kind) -> Self {
-        switch kind {
-        case .varint: .skipVarint
-        case .eightBytes: .skipDouble
-        case .boolean: .skipBoolean
-        case .lengthPrefixed: .skipBytes
+    /// Whether values of this type can stand in a column of another. A decimal's own scale goes
+    /// with its values, and Postgres refuses a digit too many.
+    fileprivate func isReadable(as column: ColumnType) -> Bool {
+        if case (.decimal(_, let scale), .decimal(_, let columnScale)) = (self, column) {
+            return scale <= columnScale
+        }
+        return self == column
+    }
+}
+
+extension ScalarValue {
+    /// Appends the value as a field of a COPY: its length and its binary form.
+    fileprivate func appendCopyField(type: ColumnType, to sink: inout ByteSink) {
+        func append<Value: FixedWidthInteger>(_ value: Value) {
+            sink.append(bigEndian: Int32(MemoryLayout<Value>.size))
+            sink.append(bigEndian: value)
+        }
+        switch self {
+        case .integer(let value): append(value)
+        case .number(let value): append(value.bitPattern)
+        case .boolean(let value): append(value ? 1 as UInt8 : 0)
+        case .date(let days): append(days - PostgresEpoch.days)
+        case .timestamp(let microseconds): append(microseconds - PostgresEpoch.microseconds)
+        case .uuid(let high, let low): append(UInt128(high) << 64 | UInt128(low))
+        case .string(let text):
+            sink.append(bigEndian: Int32(text.utf8.count))
+            sink.append(raw: Array(text.utf8))
+        case .decimal(let unscaled):
+            guard case .decimal(_, let scale) = type else {
+                preconditionFailure("a default has its column's type")
+            }
+            NumericEncoding.append(unscaled: unscaled, scale: scale, to: &sink)
         }
     }
 }
@@ -158,7 +194,7 @@ enum PostgresEpoch {
 /// A UUID's 36 characters as the 16 bytes that `uuid_recv` takes.
 enum UUIDText {
     static func append(
-        _ text: UnsafeRawBufferPointer, to sink: inout ByteSink
+        _ text: some Collection<UInt8>, to sink: inout ByteSink
     ) throws(AvroDecodingError) {
         guard text.count == 36 else { throw .badLength(Int64(text.count)) }
         sink.append(bigEndian: Int32(16))

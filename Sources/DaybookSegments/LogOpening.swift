@@ -32,10 +32,12 @@ struct LogOpening {
             let names = try disk.names()
             let segments = try SegmentChain.files(names: names, disk: disk)
             guard let last = segments.last else { return try create(names: names) }
-            var chain = SegmentChain(disk: disk, mayWrite: true)
+            var chain = SegmentChain(disk: disk)
             let sealed = try chain.readable(Array(segments.dropLast()), before: last.header)
             report.damage = chain.damage
-            return try openLast(last, sealed: sealed)
+            let opened = try openLast(last, sealed: sealed)
+            try chain.sealUnsealed()
+            return opened
         } catch let error as DiskError {
             throw LogError(error)
         } catch let error as LogError {

@@ -32,7 +32,7 @@ public final class LogReader: Sendable {
         guard let last = files.last else { throw LogError.notALedger("") }
         // The head file first: what it knows is in the segment that is read after it.
         let known = try HeadFile.read(disk: disk)?.head.position ?? 0
-        var chain = SegmentChain(disk: disk, mayWrite: false)
+        var chain = SegmentChain(disk: disk)
         var segments = try chain.readable(Array(files.dropLast()), before: last.header)
         damage = chain.damage
         let tail = try SegmentTail(last, file: try disk.open(last.name, .read))

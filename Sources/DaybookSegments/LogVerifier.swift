@@ -109,8 +109,7 @@ public struct LogVerifier {
             report(name, offset: 0, position: base, FaultText.of(error))
             return nil
         }
-        let byteCount = try file.byteCount()
-        result.byteCount += byteCount
+        result.byteCount += try file.byteCount()
         if segment.header.segment != number {
             report(
                 name, offset: 0, position: base,
@@ -119,11 +118,11 @@ public struct LogVerifier {
         if let previous, previous != segment.header.head {
             report(name, offset: 0, position: base, "it does not begin where the one before ends")
         }
-        return try scan(segment, file: file, byteCount: byteCount, isLast: isLast)
+        return try scan(segment, file: file, isLast: isLast)
     }
 
     private mutating func scan(
-        _ segment: SegmentFile, file: any DiskFile, byteCount: UInt64, isLast: Bool
+        _ segment: SegmentFile, file: any DiskFile, isLast: Bool
     ) throws -> TreeHead? {
         let tail = try SegmentTail(segment, file: file)
         let scanner = tail.scanner
@@ -136,6 +135,8 @@ public struct LogVerifier {
                 "the footer counts otherwise than the blocks")
         }
         guard let fault = tail.faultText else { return scanner.state.head }
+        // Asked for after the scan: a segment that is being written grows meanwhile.
+        let byteCount = max(try file.byteCount(), scanner.offset)
         let evidence = try tail.evidenceInRest(file: file, byteCount: byteCount)
         if isLast, evidence.isEmpty {
             result.unfinishedByteCount = byteCount - scanner.offset

@@ -94,7 +94,7 @@ struct SegmentReader {
                 guard magic.count == 4 else { throw SegmentFault.frame(.truncated) }
                 switch UInt32(littleEndian: magic.loadUnaligned(as: UInt32.self)) {
                 case FrameMagic.attestation: offset += UInt64(Attestation.frameByteCount)
-                case FrameMagic.footer: return blocks
+                case FrameMagic.footer: offset = segment.endOffset
                 default:
                     let (header, block) = try block(at: offset, from: position)
                     guard expected == nil || header.firstPosition == expected else {
@@ -111,11 +111,17 @@ struct SegmentReader {
                 throw failure(error, offset: offset, position: expected ?? position)
             }
         }
-        if let first = blocks.first {
-            precondition(
-                first.firstPosition <= position && position < first.endPosition,
-                "the first block holds the position")
+        guard let first = blocks.first else {
+            // A damaged segment ends before the next one begins: never an empty answer, which
+            // would look like the end of the log.
+            throw .corrupt(
+                Corruption(
+                    file: segment.file.name, offset: segment.endOffset, position: position,
+                    what: "the segment ends before its last position"))
         }
+        precondition(
+            first.firstPosition <= position && position < first.endPosition,
+            "the first block holds the position")
         return blocks
     }
 

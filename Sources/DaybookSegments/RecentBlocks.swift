@@ -3,7 +3,8 @@ import DaybookLog
 /// The youngest durable blocks, in memory up to a limit, so that projectors that keep up read no
 /// files.
 struct RecentBlocks: Sendable {
-    private var blocks: [DurableBlock] = []
+    /// Those before `first` were let go.
+    private var blocks: [DurableBlock?] = []
     private var first = 0
     private var byteCount = 0
     private let byteLimit: Int
@@ -13,13 +14,14 @@ struct RecentBlocks: Sendable {
     }
 
     mutating func append(_ block: DurableBlock) {
-        if let last = blocks.last {
+        if let last = blocks.last ?? nil {
             precondition(last.endPosition == block.firstPosition, "blocks have no gap")
         }
         blocks.append(block)
         byteCount += block.content.count
-        while byteCount > byteLimit, first < blocks.count - 1 {
-            byteCount -= blocks[first].content.count
+        while byteCount > byteLimit, first < blocks.count - 1, let oldest = blocks[first] {
+            byteCount -= oldest.content.count
+            blocks[first] = nil
             first += 1
         }
         if first > 64, first * 2 > blocks.count {
@@ -30,21 +32,20 @@ struct RecentBlocks: Sendable {
 
     /// Blocks from the one that holds `position`; empty if it is not here.
     func blocks(from position: Position, byteLimit: Int) -> [DurableBlock] {
-        guard first < blocks.count, blocks[first].firstPosition <= position,
-            position < blocks[blocks.count - 1].endPosition
-        else { return [] }
+        let kept = blocks[first...].lazy.compactMap(\.self)
+        guard let oldest = kept.first, oldest.firstPosition <= position else { return [] }
         var low = first
         var high = blocks.count
         while low < high {
             let middle = (low + high) / 2
-            if blocks[middle].endPosition <= position { low = middle + 1 } else { high = middle }
+            let isBefore = blocks[middle].map { $0.endPosition <= position } ?? true
+            if isBefore { low = middle + 1 } else { high = middle }
         }
         var found: [DurableBlock] = []
         var count = 0
-        while low < blocks.count, count < byteLimit {
-            found.append(blocks[low])
-            count += blocks[low].content.count
-            low += 1
+        for case let block? in blocks[low...] where count < byteLimit {
+            found.append(block)
+            count += block.content.count
         }
         return found
     }

@@ -10,7 +10,6 @@ public struct Evidence: Sendable, Equatable {
         /// A frame that the writer adds in a quiet moment, or a footer: both follow a sync.
         case attestation = "an attestation"
         /// A segment is made only after the one before it was synced.
-        case laterSegment = "the header of a later segment"
         /// Written after each sync, never synced itself.
         case headFile = "the head file"
         /// Built from durable blocks only.

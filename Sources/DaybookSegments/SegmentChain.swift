@@ -3,14 +3,14 @@ import DaybookLog
 /// The segments of a folder in order, each checked against its neighbours.
 struct SegmentChain {
     let disk: any LogDisk
-    /// Whether footers that were left out may be written now.
-    let mayWrite: Bool
     /// Ranges that cannot be read; they do not stop appends.
     private(set) var damage: [Corruption] = []
 
-    init(disk: any LogDisk, mayWrite: Bool) {
+    /// Segments that are whole and have no footer.
+    private var unsealed: [SegmentTail] = []
+
+    init(disk: any LogDisk) {
         self.disk = disk
-        self.mayWrite = mayWrite
     }
 
     /// Opens every segment's headers and checks that no segment is missing, foreign or twice there.
@@ -90,23 +90,26 @@ struct SegmentChain {
                     position: tail.scanner.state.position,
                     what: tail.faultText
                         ?? "it ends before segment \(next.segment) begins"))
-        } else if tail.faultText == nil, mayWrite {
-            try seal(segment, tail)
+        } else if tail.faultText == nil {
+            unsealed.append(tail)
         }
         return ReadableSegment(
             file: segment, contents: tail.contents, endPosition: next.basePosition,
             endOffset: tail.scanner.offset)
     }
 
-    /// Writes the footer that a crash or a full disk left out; if it fails, there is none again.
-    private func seal(_ segment: SegmentFile, _ tail: SegmentTail) throws {
-        guard let file = try? disk.open(segment.name, .readWrite),
-            try file.byteCount() == tail.scanner.offset
-        else { return }
-        var writer = SegmentWriter(
-            segment, file: file, epoch: tail.scanner.state.epoch, offset: tail.scanner.offset,
-            state: tail.scanner.state, isAttested: true, contents: tail.contents)
-        _ = try writer.seal()
+    /// Writes the footers that a crash or a full disk left out. Where there is no space, there is
+    /// none again.
+    func sealUnsealed() throws {
+        for tail in unsealed {
+            let scanner = tail.scanner
+            let file = try disk.open(scanner.segment.name, .readWrite)
+            guard try file.byteCount() == scanner.offset else { continue }
+            var writer = SegmentWriter(
+                scanner.segment, file: file, epoch: scanner.state.epoch, offset: scanner.offset,
+                state: scanner.state, isAttested: true, contents: tail.contents)
+            _ = try writer.seal()
+        }
     }
 
     /// The footer, if the segment ends with a valid one.

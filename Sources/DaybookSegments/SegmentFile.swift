@@ -74,8 +74,11 @@ struct SegmentFile: Sendable {
 
     /// Writes a new segment, so that it is there whole or not at all: under another name first,
     /// synced, renamed, the folder synced.
+    ///
+    /// - Parameter isReplacing: whether a segment without blocks may be there under the same name.
     static func create(
-        _ header: SegmentHeader, schema: LogSchema, on disk: any LogDisk
+        _ header: SegmentHeader, schema: LogSchema, on disk: any LogDisk,
+        isReplacing: Bool = false
     ) throws(DiskError) -> (SegmentFile, any DiskFile) {
         var header = header
         let name = name(basePosition: header.basePosition)
@@ -93,7 +96,11 @@ struct SegmentFile: Sendable {
         sink.append(raw: stored.unsafeBytes)
 
         let temporary = name + temporarySuffix
-        if try disk.names().contains(temporary) { try disk.remove(temporary) }
+        let names = try disk.names()
+        if names.contains(name), !isReplacing {
+            throw DiskError(call: "rename", file: name, code: SystemErrorCode.exists)
+        }
+        if names.contains(temporary) { try disk.remove(temporary) }
         let file = try disk.open(temporary, .create)
         try file.writeAll(sink.unsafeBytes, at: 0)
         try file.sync()
@@ -162,7 +169,8 @@ final class FileWindow {
             buffer.deallocate()
             buffer = .allocate(byteCount: wanted + FileWindow.readByteCount, alignment: 16)
         }
-        do { count = try file.read(buffer, at: offset) } catch { throw .disk(error) }
+        count = 0
         start = offset
+        do { count = try file.read(buffer, at: offset) } catch { throw .disk(error) }
     }
 }

@@ -188,7 +188,8 @@ public final class SegmentLog: LogEngine {
         let segment: SegmentFile
         let file: any DiskFile
         do {
-            (segment, file) = try SegmentFile.create(header, schema: schema, on: disk)
+            (segment, file) = try SegmentFile.create(
+                header, schema: schema, on: disk, isReplacing: blockCount == 0)
         } catch {
             throw LogError(error)
         }
@@ -247,15 +248,21 @@ public final class SegmentLog: LogEngine {
     /// Attests, writes the head file and gives up the writer; readers can go on. The folder's lock
     /// is let go when the log itself is.
     public func close() throws(LogError) {
-        try attest()
+        defer { signal.wakeAll() }
+        do throws(LogError) {
+            try attest()
+        } catch .closed {
+            // Closed before, or a sync failed: there is nothing to attest.
+        }
         let (head, checkpoint) = reading.withLock { reading in
             reading.isClosed = true
             return (reading.view.head, reading.checkpoint)
         }
         writing.withLock { writing in
-            writing.headFile.write(head: head, checkpoint: checkpoint)
+            if writing.writer != nil {
+                writing.headFile.write(head: head, checkpoint: checkpoint)
+            }
             writing.writer = nil
         }
-        signal.wakeAll()
     }
 }

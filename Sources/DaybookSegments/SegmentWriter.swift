@@ -164,10 +164,11 @@ extension LogError {
     }
 }
 
-/// The two values of `errno` that mean: try again when there is space.
+/// Values of `errno`: the first two mean that it may be tried again when there is space.
 enum SystemErrorCode {
     static let noSpace: Int32 = 28
     static let overQuota: Int32 = 122
+    static let exists: Int32 = 17
 }
 
 /// What a segment holds: counts and the sparse index, kept while it is written or scanned.

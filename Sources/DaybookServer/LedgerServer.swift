@@ -26,8 +26,8 @@ public struct ServerParts: Sendable {
     /// All parts.
     public init(
         ledger: any LedgerService, catalog: Catalog, fingerprintKey: FingerprintKey,
-        keys: any KeyAuthority, projections: any ProjectionStatusSource, logSize: @escaping @Sendable () -> LogSize,
-        logger: Logger
+        keys: any KeyAuthority, projections: any ProjectionStatusSource,
+        logSize: @escaping @Sendable () -> LogSize, logger: Logger
     ) {
         self.ledger = ledger
         self.catalog = catalog

@@ -170,6 +170,11 @@ extension PostgresConnection {
     /// Whether a transaction is open and sound.
     var isInTransaction: Bool { PQtransactionStatus(handle) == PQTRANS_INTRANS }
 
+    /// Throws `connectionLost` if an idle connection has been closed by the server.
+    public func checkAlive() throws(PostgresError) {
+        if isClosedByServer { throw lost() }
+    }
+
     /// Whether an idle connection has been closed by the server, looked up without a round trip:
     /// a goodbye would be waiting in the socket.
     var isClosedByServer: Bool {

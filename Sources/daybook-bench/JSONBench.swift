@@ -15,8 +15,12 @@ struct HireGenerator {
         return Int(state % UInt64(bound))
     }
 
-    private static let first = ["Harold", "Ty", "Lyman", "Lotti", "Gretna", "Marlow", "Joan", "Ulrick"]
-    private static let last = ["Vogt", "Hofer", "Hadye", "Crowthe", "Lording", "Antecki", "Rillett"]
+    private static let first = [
+        "Harold", "Ty", "Lyman", "Lotti", "Gretna", "Marlow", "Joan", "Ulrick",
+    ]
+    private static let last = [
+        "Vogt", "Hofer", "Hadye", "Crowthe", "Lording", "Antecki", "Rillett",
+    ]
 
     private func twoDigits(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
 
@@ -35,32 +39,28 @@ struct HireGenerator {
 private let bodyCount = 64
 private let rowsPerBody = 1_000
 
-/// Calls `body` over all bodies for at least two seconds; rows a second.
+/// Seconds of a processor that this thread has used: other work on the machine does not count.
+private func threadSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
+
+/// Calls `body`, which takes all bodies, until so many rows were taken; rows a second of one core.
 private func rowsPerSecond(_ rowCount: Int, _ body: () -> Void) -> Double {
+    let rowsPerRound = bodyCount * rowsPerBody
+    let rounds = (rowCount + rowsPerRound - 1) / rowsPerRound
     body()
-    let clock = ContinuousClock()
-    let start = clock.now
-    var rounds = 0
-    while start.duration(to: clock.now) < .seconds(2) {
-        body()
-        rounds += 1
-    }
-    let elapsed = start.duration(to: clock.now)
-    let seconds = Double(elapsed.components.seconds)
-        + Double(elapsed.components.attoseconds) * 1e-18
-    return Double(rounds * rowCount) / seconds
+    let start = threadSeconds()
+    for _ in 0..<rounds { body() }
+    return Double(rounds * rowsPerRound) / (threadSeconds() - start)
 }
 
-private func report(_ what: String, _ rows: Double, _ bytesPerRow: Double) {
-    let million = (rows / 1e4).rounded() / 100
-    let gigabytes = (rows * bytesPerRow / 1e7).rounded() / 100
-    print("\(what): \(million) M rows/s, \(gigabytes) GB/s")
-}
-
-private func makeHireJudge() throws -> Judge {
+func makeHireJudge() throws -> Judge {
     let catalog = try CatalogLoader.load(folder: "projections")
     guard let table = catalog.table(named: "hired_employees") else {
-        fatalError("run it in the package's folder, which has projections/hired_employees.yaml")
+        preconditionFailure(
+            "run it in the package's folder, which has projections/hired_employees.yaml")
     }
     return Judge(
         table: table, constraints: catalog.constraints,
@@ -68,7 +68,7 @@ private func makeHireJudge() throws -> Judge {
 }
 
 /// JSON bodies of 1000 hires to verdicts on one core, beside simdjson's own document parse.
-func measureJSON() throws {
+func measureJSON(rowCount: Int) throws {
     let judge = try makeHireJudge()
     var generator = HireGenerator()
     var id = 0
@@ -81,8 +81,6 @@ func measureJSON() throws {
         }
         return Bytes(Array("[\(rows.joined(separator: ","))]".utf8), padding: 64)
     }
-    let rowCount = bodyCount * rowsPerBody
-    let bytesPerRow = Double(bodies.reduce(0) { $0 + $1.count }) / Double(rowCount)
     var sum: UInt64 = 0
     let parse = rowsPerSecond(rowCount) {
         for body in bodies {
@@ -97,20 +95,24 @@ func measureJSON() throws {
         accepted = 0
         for body in bodies { accepted += judge.judgeJSON(body).rows.count { $0.isCandidate } }
     }
-    guard sum > 0, accepted == rowCount else { fatalError("a generated row was refused") }
-    report("simdjson document, all fields read", parse, bytesPerRow)
-    report("JSON to verdicts", verdicts, bytesPerRow)
+    guard sum > 0, accepted == bodyCount * rowsPerBody else {
+        preconditionFailure("a generated row was refused")
+    }
+    Report.row(
+        "JSON to verdicts, one core", figure: Report.rate(verdicts, "rows"),
+        limit: "simdjson's document parse, all fields read: \(Report.rate(parse, "rows"))",
+        ratio: verdicts / parse, command: "daybook-bench json --rows \(rowCount)")
 }
 
 /// A CSV file of hires to verdicts on one core, beside a search for its line ends.
-func measureCSV() throws {
+func measureCSV(rowCount: Int) throws {
     let judge = try makeHireJudge()
     var generator = HireGenerator()
-    let rowCount = bodyCount * rowsPerBody
     var text: [UInt8] = []
-    for id in 1...rowCount { text += Array("\(generator.hire(id).joined(separator: ","))\n".utf8) }
+    for id in 1...(bodyCount * rowsPerBody) {
+        text += Array("\(generator.hire(id).joined(separator: ","))\n".utf8)
+    }
     let file = Bytes(text)
-    let bytesPerRow = Double(file.count) / Double(rowCount)
     var lines = 0
     let search = rowsPerSecond(rowCount) {
         lines = 0
@@ -127,9 +129,13 @@ func measureCSV() throws {
     let verdicts = rowsPerSecond(rowCount) {
         accepted = file.withUnsafeBytes { count($0, judge) }
     }
-    guard lines == rowCount, accepted == rowCount else { fatalError("a generated row was refused") }
-    report("memchr over the lines", search, bytesPerRow)
-    report("CSV to verdicts", verdicts, bytesPerRow)
+    guard lines == accepted, accepted == bodyCount * rowsPerBody else {
+        preconditionFailure("a generated row was refused")
+    }
+    Report.row(
+        "CSV to verdicts, one core", figure: Report.rate(verdicts, "rows"),
+        limit: "memchr over the lines: \(Report.rate(search, "rows"))",
+        ratio: verdicts / search, command: "daybook-bench csv --rows \(rowCount)")
 }
 
 /// How many rows of a CSV file are accepted, a thousand at a time.

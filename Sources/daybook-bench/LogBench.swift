@@ -1,6 +1,7 @@
 import Avro
 import DaybookLog
 import DaybookSegments
+import Foundation
 import Glibc
 
 /// The log's append beside the same bytes written and synced by hand: both grow a file, one write
@@ -103,13 +104,8 @@ struct LogBench {
 /// Appends to a log of its own, in groups of three sizes.
 func measureLog(rowCount: Int) throws {
     let bench = try LogBench(rowCount: rowCount)
-    defer { removeFolder(bench.folder) }
+    defer { try? FileManager.default.removeItem(atPath: bench.folder) }
     try bench.run(rowsPerBatch: 1, batchesPerGroup: 1, groupCount: 2_000)
     try bench.run(rowsPerBatch: 1_000, batchesPerGroup: 1, groupCount: rowCount / 1_000)
     try bench.run(rowsPerBatch: 1_000, batchesPerGroup: 8, groupCount: rowCount / 8_000)
-}
-
-/// Removes a folder and all in it.
-private func removeFolder(_ path: String) {
-    nftw(path, { name, _, _, _ in name.map { remove($0) } ?? 0 }, 16, FTW_DEPTH | FTW_PHYS)
 }

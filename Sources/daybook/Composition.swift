@@ -31,7 +31,7 @@ final class Composition: Sendable {
         self.logger = logger
     }
 
-    /// Opens a ledger, or makes a new one. Postgres is not touched: `projections.start()` does that.
+    /// Opens a ledger, or makes a new one. Postgres is left alone until `projections.start()`.
     ///
     /// - Throws: `LogError.locked` if another process has the ledger, and whatever else keeps it
     ///   from being opened.
@@ -43,14 +43,14 @@ final class Composition: Sendable {
         umask(0o077)
         var options = SegmentLogOptions(
             schema: try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema)),
-            clock: Clocks.wall)
+            clock: SystemClock.wall)
         options.askCheckpoint = { PostgresPlace.furthestCheckpoint(settings) }
         let log = try SegmentLog.open(folder: settings.dataFolder, options: options)
         let failure = FailureSignal()
         let ledger = try Ledger.open(
             engine: log, catalog: catalog, stateFolder: settings.dataFolder + "/state",
             options: LedgerOptions(
-                wallClock: Clocks.wall, bootClock: Clocks.boot, onFatal: failure.raise))
+                wallClock: SystemClock.wall, bootClock: SystemClock.boot, onFatal: failure.raise))
         let projections = Projections(
             settings, catalog: catalog, catalogFolder: catalogFolder, log: log, logger: logger)
         let composition = Composition(

@@ -111,7 +111,8 @@ struct FileChunks: AsyncSequence, Sendable {
         init(chunks: FileChunks) { self.chunks = chunks }
 
         mutating func next() async throws -> ByteBuffer? {
-            let file = try self.file ?? FileHandle(forReadingFrom: URL(fileURLWithPath: chunks.path))
+            let file =
+                try self.file ?? FileHandle(forReadingFrom: URL(fileURLWithPath: chunks.path))
             self.file = file
             guard let data = try file.read(upToCount: Iterator.chunkByteCount), !data.isEmpty
             else { return nil }

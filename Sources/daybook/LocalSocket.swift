@@ -25,7 +25,9 @@ struct LocalSocket {
         try? FileManager.default.removeItem(atPath: nearPath)
         try? FileManager.default.removeItem(atPath: pathFile)
         if nearPath.utf8.count <= LocalSocket.pathByteCountMax { return nearPath }
-        let far = try runtimeFolder() + "/\(getpid()).sock"
+        var folder = dataFolder
+        let name = folder.withUTF8 { Digest(of: UnsafeRawBufferPointer($0)) }.description.prefix(16)
+        let far = try runtimeFolder() + "/\(name).sock"
         do {
             try far.write(toFile: pathFile, atomically: true, encoding: .utf8)
         } catch {

@@ -8,7 +8,7 @@ enum ServerLog {
         let level =
             Settings.environment("LOG_LEVEL").flatMap(Logger.Level.init(rawValue:)) ?? .info
         LoggingSystem.bootstrap { label in
-            JSONLogHandler(label: label, level: level, clock: Clocks.text)
+            JSONLogHandler(label: label, level: level, clock: SystemClock.text)
         }
         return Logger(label: "daybook")
     }

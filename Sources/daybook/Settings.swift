@@ -28,8 +28,8 @@ struct Settings: ParsableArguments {
         if let given = catalog ?? Settings.environment("CATALOG") {
             guard isCatalog(given) else {
                 throw CommandFailure(
-                    .usage, "\(given) has no folder projections/; make one with daybook init \(given)"
-                )
+                    .usage,
+                    "\(given) has no folder projections/; make one with daybook init \(given)")
             }
             return absolute(given)
         }

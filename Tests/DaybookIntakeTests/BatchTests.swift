@@ -8,14 +8,17 @@ struct BatchTests {
     @Test(
         "A body that is no batch is one malformed_batch with its own bytes",
         arguments: [
-            "", " \n", "[]", " [ ] ", "nothing", "3", "\"text\"", "null", "[", "]", "{", "[{}", "[{]",
+            "", " \n", "[]", " [ ] ", "nothing", "3", "\"text\"", "null", "[", "]", "{", "[{}",
+            "[{]",
             "[{},]", "[,{}]", "[{}{}]", "[{}] x", "{} {}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}",
             "{a:1}", "{'a':1}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":-}", "{\"a\":+1}",
             "{\"a\":1e}", "{\"a\":nul}", "{\"a\":nulll}", "{\"a\":True}", "{\"a\":NaN}",
             "{\"a\":1 2}", "{\"a\":\"b\"c}", "{\"a\":1\"b\"}", "{\"a\":\"b}", "{\"a\":\"b\n\"}",
-            "{\"a\":\"\u{1}\"}", "{\"a\":[1,]}", "{\"a\":[}]}", "{\"a\":{\"b\":1]}", "{\"a\":[1 2]}",
+            "{\"a\":\"\u{1}\"}", "{\"a\":[1,]}", "{\"a\":[}]}", "{\"a\":{\"b\":1]}",
+            "{\"a\":[1 2]}",
             "{\"a\":{\"b\"}}", "{\"a\":1}}", "[[{}]", "\u{feff}[{}]", "{\"a\":1,,\"b\":2}",
-            "{\"a\":\u{1}}", "{\"a\":1\u{0}}", "{\"a\"::1}", "{,}", "[{\"a\":\"\\\"}]",
+            "{\"a\":\u{1}}", "{\"a\":1\u{0}}", "{\"a\"::1}", "{,}", "[{\"a\":\"\\\"}]", "[{}]\u{0}",
+            "{}\u{0}", "[]\u{0}",
         ])
     func malformed(body: String) throws {
         let batch = try makeJudge("readings").judgeJSON(Bytes(Array(body.utf8)))
@@ -72,11 +75,13 @@ struct BatchTests {
 
     @Test("A line that is not JSON is a malformed row, and spoils no other line")
     func lines() throws {
-        let body = "\n{\"note\":\"a\"}\r\n\n  \n{\"note\":\"b}\n{\"note\":\n\"c\"}\n[]\n{} {}\n{\"note\":\"d\"}"
+        let body =
+            "\n{\"note\":\"a\"}\r\n\n  \n{\"note\":\"b}\n"
+            + "{\"note\":\n\"c\"}\n[]\n{} \u{0}\n{\"note\":\"d\"}"
         let batch = try makeJudge("readings").judgeNDJSON(Bytes(Array(body.utf8)))
         #expect(
             batch.rows.indices.map(batch.originalText) == [
-                "{\"note\":\"a\"}", "{\"note\":\"b}", "{\"note\":", "\"c\"}", "[]", "{} {}",
+                "{\"note\":\"a\"}", "{\"note\":\"b}", "{\"note\":", "\"c\"}", "[]", "{} \u{0}",
                 "{\"note\":\"d\"}",
             ])
         let bad = ["malformed_row"]

@@ -18,7 +18,8 @@ struct CSVTests {
         Case("hires", "1,Ada L,2021-11-07T02:48:42Z,3,", "wrong_field_count"),
         Case("hires", "1", "wrong_field_count"), Case("hires", " ", "wrong_field_count"),
         Case("hires", "1,,2021-11-07T02:48:42Z,", "missing_field(name)", "missing_field(job)"),
-        Case("hires", " ,\"\",\" \",", "missing_field(id)", "missing_field(name)",
+        Case(
+            "hires", " ,\"\",\" \",", "missing_field(id)", "missing_field(name)",
             "missing_field(at)", "missing_field(job)"),
         Case("hires", "x,Ada L,2021-11-07T02:48:42Z,1.0", "wrong_type(id)", "wrong_type(job)"),
         Case("hires", "1,Ada L,7/11/2021,3", "invalid_timestamp(at)"),
@@ -28,10 +29,12 @@ struct CSVTests {
         Case("hires", "1,éééééééééééééééééééé é,2021-11-07T02:48:42Z,3", "too_long(name)"),
         Case("payments", "B,1,,12.50,,2021-11-07,,,"),
         Case("payments", "B,1,,12.50,USD,2021-11-07,2021-11-08,0.5,true"),
-        Case("payments", "B,1,,12.505,usd,2021-11-07,2021-11-06,2.51,yes",
+        Case(
+            "payments", "B,1,,12.505,usd,2021-11-07,2021-11-06,2.51,yes",
             "wrong_type(settled)", "out_of_range(amount)", "out_of_range(rate)",
             "not_allowed(currency)", "check_failed(booked)"),
-        Case("payments", ",1,x,1e2,EUR,07.11.2021,,,", "missing_field(bank)",
+        Case(
+            "payments", ",1,x,1e2,EUR,07.11.2021,,,", "missing_field(bank)",
             "invalid_date(booked)", "invalid_decimal(amount)", "invalid_uuid(reference)"),
         Case("readings", ",,"), Case("readings", " a , b,c "),
     ]
@@ -56,8 +59,9 @@ struct CSVTests {
     func strings() throws {
         let body = "\u{FEFF} a ,\"b\"\"c\",\"d\r\ne\"\r\n"
         let batch = try makeJudge("readings").judgeCSV(Bytes(Array(body.utf8)), header: .absent)
-        #expect(batch.encodedBytes(0) == [2, 6] + Array(" a ".utf8) + [2, 6] + Array("b\"c".utf8)
-            + [2, 8] + Array("d\r\ne".utf8))
+        #expect(
+            batch.encodedBytes(0) == [2, 6] + Array(" a ".utf8) + [2, 6] + Array("b\"c".utf8)
+                + [2, 8] + Array("d\r\ne".utf8))
         #expect(batch.originalText(0) == " a ,\"b\"\"c\",\"d\r\ne\"")
     }
 
@@ -101,7 +105,8 @@ struct CSVTests {
         let row = "3,2021-11-07T02:48:42Z,Ada L,1\n"
         #expect(try codes("job, hired_at ,\"name\",id\r\n" + row, .present) == [])
         #expect(try codes(row, .columns(["job", "at", "name", "id"])) == [])
-        #expect(try codes("job,id\n3,1\n", .present) == ["missing_field(name)", "missing_field(at)"])
+        #expect(
+            try codes("job,id\n3,1\n", .present) == ["missing_field(name)", "missing_field(at)"])
         #expect(try codes("job,id\n3\n", .present) == ["wrong_field_count"])
         #expect(throws: IntakeError.unknownColumn("wage", known: ["id", "name", "at", "job"])) {
             try codes("id,name,at,wage\n", .present)
@@ -109,7 +114,9 @@ struct CSVTests {
         #expect(throws: IntakeError.repeatedColumn("hired_at")) {
             try codes("id,name,at,hired_at\n", .present)
         }
-        #expect(throws: IntakeError.unannouncedHeader) { try codes("id,name,at,job\n" + row, .absent) }
+        #expect(throws: IntakeError.unannouncedHeader) {
+            try codes("id,name,at,job\n" + row, .absent)
+        }
         #expect(throws: IntakeError.unannouncedHeader) { try codes("job,id,at,name\n", .absent) }
         #expect(throws: IntakeError.malformedHeader) { try codes("id,\"name", .present) }
         #expect(throws: IntakeError.unknownColumn("x", known: ["id", "name", "at", "job"])) {

@@ -17,10 +17,12 @@ struct KeySlotsTests {
     @Test("An integer key is its value; a reference has the value that it refers to")
     func integers() throws {
         let at = #""name":"A B","at":"2021-11-07T02:48:42Z""#
-        let batch = try judge("hires", [
-            #"{"id":-5,"job":9223372036854775807,\#(at)}"#, #"{"id":"x","job":7,\#(at)}"#,
-            #"{"id":5,\#(at)}"#, "7",
-        ])
+        let batch = try judge(
+            "hires",
+            [
+                #"{"id":-5,"job":9223372036854775807,\#(at)}"#, #"{"id":"x","job":7,\#(at)}"#,
+                #"{"id":5,\#(at)}"#, "7",
+            ])
         #expect(Array(batch.slots(0)) == [.integer(-5), .integer(.max)])
         #expect(Array(batch.slots(1)) == [.absent, .integer(7)])
         #expect(Array(batch.slots(2)) == [.integer(5), .absent])
@@ -30,12 +32,15 @@ struct KeySlotsTests {
     @Test("Other keys are fingerprints: equal for equal values, however they were written")
     func fingerprints() throws {
         let uuid = "0190a3c4-7d2e-7b3f-8a41-9f0e1d2c3b4a"
-        let batch = try judge("payments", [
-            payment(#""bank":"AB","number":1,"reference":"\#(uuid)""#),
-            payment(#""number":1,"bank":"\u0041B","reference":"\#(uuid.uppercased())""#),
-            payment(#""bank":"A","number":1"#), payment(#""bank":"AB","number":2,"reference":null"#),
-            payment(#""number":2,"reference":"x""#),
-        ])
+        let batch = try judge(
+            "payments",
+            [
+                payment(#""bank":"AB","number":1,"reference":"\#(uuid)""#),
+                payment(#""number":1,"bank":"\u0041B","reference":"\#(uuid.uppercased())""#),
+                payment(#""bank":"A","number":1"#),
+                payment(#""bank":"AB","number":2,"reference":null"#),
+                payment(#""number":2,"reference":"x""#),
+            ])
         let slots = (0..<5).map { Array(batch.slots($0)) }
         #expect(slots[0] == slots[1])
         #expect(slots.prefix(4).allSatisfy { $0[0].kind == .fingerprint })
@@ -60,10 +65,13 @@ struct KeySlotsTests {
     @Test("Replay computes the same slots from the rows' bytes as the door did")
     func replay() throws {
         let rows = (0..<200).map { index in
-            let reference = index % 3 == 0 ? "null" : "\"0190a3c4-7d2e-7b3f-8a41-\(100000000000 + index)\""
+            let reference =
+                index % 3 == 0 ? "null" : "\"0190a3c4-7d2e-7b3f-8a41-\(100_000_000_000 + index)\""
             let due = index % 5 == 0 ? "\"2022-01-01\"" : "null"
             return payment(
-                #""bank":"B\#(index % 7)","number":\#(index - 100),"reference":\#(reference),"due":\#(due)"#)
+                #""bank":"B\#(index % 7)","number":\#(index - 100),"#
+                    + #""reference":\#(reference),"due":\#(due)"#
+            )
         }
         let batch = try judge("payments", rows)
         let slots = try makeJudge("payments").slots

@@ -7,7 +7,8 @@ struct SipHashTests {
     /// `vectors_sip128` of the reference implementation, as OpenSSL gives them too: entry *n* is
     /// SipHash-2-4-128 of the bytes 00, 01, … (*n* of them) under the key 00 01 … 0f.
     ///
-    ///     openssl mac -macopt hexkey:000102030405060708090a0b0c0d0e0f -macopt size:16 -in FILE SIPHASH
+    ///     openssl mac -macopt hexkey:000102030405060708090a0b0c0d0e0f -macopt size:16 \
+    ///         -in FILE SIPHASH
     static let vectors = [
         "a3817f04ba25a8e66df67214c7550293", "da87c1d86b99af44347659119b22fc45",
         "8177228da4a45dc7fca38bdef60affe4", "9c70b60c5267a94e5f33b6b02985ed51",

@@ -1,6 +1,7 @@
 import DaybookLog
 import DaybookSegments
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -150,27 +151,39 @@ struct SegmentLogTests {
     }
 
     @Test("A waiting reader is woken by the next durable block, and by a close")
-    func tailing() async throws {
+    func tailing() throws {
         let log = try Sample.open(MemoryDisk())
         #expect(!log.waitForEvents(from: 0, timeoutSeconds: 0.01))
-        let waiting = onThread { log.waitForEvents(from: 0, timeoutSeconds: 60) }
-        try await Task.sleep(for: .milliseconds(20))
+        let first = Waiting(log, from: 0)
         try Sample.append(log)
-        #expect(await waiting.first { _ in true } == true)
-        let last = onThread { log.waitForEvents(from: 3, timeoutSeconds: 60) }
-        try await Task.sleep(for: .milliseconds(20))
+        #expect(first.result)
+        let last = Waiting(log, from: 3)
         try log.close()
-        #expect(await last.first { _ in true } == false)
+        #expect(!last.result)
     }
 
-    /// Runs what blocks outside the cooperative pool.
-    private func onThread(_ body: @escaping @Sendable () -> Bool) -> AsyncStream<Bool> {
-        let (stream, continuation) = AsyncStream.makeStream(of: Bool.self)
-        Thread.detachNewThread {
-            continuation.yield(body())
-            continuation.finish()
+    /// A thread that waits for events, outside the pool on which tests run.
+    private final class Waiting: Sendable {
+        private let answer = Mutex<Bool?>(nil)
+        private let done = DispatchSemaphore(value: 0)
+
+        init(_ log: SegmentLog, from position: Position) {
+            let begun = DispatchSemaphore(value: 0)
+            Thread.detachNewThread { [self] in
+                begun.signal()
+                let woken = log.waitForEvents(from: position, timeoutSeconds: 600)
+                answer.withLock { $0 = woken }
+                done.signal()
+            }
+            begun.wait()
+            Thread.sleep(forTimeInterval: 0.02)
         }
-        return stream
+
+        /// What the waiting gave; blocks until it ended.
+        var result: Bool {
+            done.wait()
+            return answer.withLock { $0 } ?? false
+        }
     }
 
     @Test("A second process on the same folder is refused, and told who has it")

@@ -16,7 +16,8 @@ struct JSONWriterTests {
     func strings() throws {
         var generator = SeededGenerator()
         var texts = (0...0x2000).compactMap { UnicodeScalar($0).map { "a\($0)b" } }
-        texts += ["", "\"", "\\", "/", "\u{7F}", "\u{2028}", "🐘", "e\u{301}", "\0\u{1}\r\n\t\u{8}\u{C}"]
+        texts += ["", "\"", "\\", "/", "\u{7F}", "\u{2028}", "🐘", "e\u{301}"]
+        texts += ["\0\u{1}\r\n\t\u{8}\u{C}"]
         for _ in 0..<500 {
             var text = ""
             for _ in 0..<Int.random(in: 0..<40, using: &generator) {

@@ -7,6 +7,7 @@ import Foundation
 import Hummingbird
 import HummingbirdTesting
 import Logging
+import Synchronization
 import TestSupport
 import Testing
 
@@ -34,10 +35,12 @@ func withServer(
     let folder = try TemporaryFolder()
     let catalog = try testCatalog()
     let schema = try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema))
+    let time = Mutex<Microseconds>(1_800_000_000_000_000)
     let clock: @Sendable () -> Microseconds = {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
+        time.withLock { time in
+            time += 1000
+            return time
+        }
     }
     let log = try SegmentLog.open(
         folder: folder.path("data"), options: SegmentLogOptions(schema: schema, clock: clock))

@@ -121,6 +121,6 @@ COMMENT ON COLUMN daybook.checkpoints.tree_size IS
 COMMENT ON COLUMN daybook.checkpoints.root IS
     'Root of the hash tree at that point: tells a log that went back in time or forked';
 COMMENT ON COLUMN daybook.checkpoints.state IS
-    'running, paused by an operator, or halted on an event that it cannot apply';
+    'running, or failed: it stands before an event that it cannot apply';
 COMMENT ON COLUMN daybook.checkpoints.reason IS
-    'Why it is paused or halted';
+    'Why it does not run';

@@ -41,7 +41,7 @@ extension BatchBuilder {
         _ scanner: borrowing CSVScanner, _ mapping: borrowing CSVMapping,
         _ bytes: UnsafeRawBufferPointer, original: Range<Int>, lineSkip: Int
     ) {
-        open()
+        begin()
         if let fault = scanner.fault {
             reject(.malformedRow, Self.message(fault))
             return closeUnread(original: original, lineSkip: lineSkip)

@@ -10,7 +10,7 @@ extension BatchBuilder {
     ) {
         let start = Int(row.start)
         let original = start..<(start + Int(row.count))
-        open()
+        begin()
         if let fault = row.fault {
             reject(.malformedRow, "the row is not JSON: \(String(cString: fault))")
             return closeUnread(original: original, lineSkip: lineSkip)

@@ -9,8 +9,8 @@ final class JSONParserPool: Sendable {
     private static let heldByteCountMax = 32 << 20
     private static let parserCountMax = 16
 
+    // @unchecked: whoever took it out of the pool is the only one who uses it.
     private struct Parser: @unchecked Sendable {
-        // @unchecked: whoever took it out of the pool is the only one who uses it.
         let pointer: OpaquePointer
     }
 
@@ -24,11 +24,13 @@ final class JSONParserPool: Sendable {
         }
         defer {
             let isSmall = djs_held_bytes(parser.pointer) <= Self.heldByteCountMax
-            let isKept = isSmall && free.withLock { parsers in
-                guard parsers.count < Self.parserCountMax else { return false }
-                parsers.append(parser)
-                return true
-            }
+            let isKept =
+                isSmall
+                && free.withLock { parsers in
+                    guard parsers.count < Self.parserCountMax else { return false }
+                    parsers.append(parser)
+                    return true
+                }
             if !isKept { djs_free(parser.pointer) }
         }
         return body(parser.pointer)

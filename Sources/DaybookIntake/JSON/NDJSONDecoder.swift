@@ -85,7 +85,7 @@ public struct NDJSONDecoder: Sendable {
         _ buffer: UnsafeRawBufferPointer, _ range: Range<Int>, _ blankCount: Int, isRest: Bool
     ) -> IntakeStep {
         var builder = BatchBuilder(plan: judge.plan, probe: nil, rowCount: 1, byteCount: 0)
-        builder.open()
+        builder.begin()
         let hasFeed = buffer[range.upperBound - 1] == UInt8(ascii: "\n")
         let count = range.count - (hasFeed ? 1 : 0)
         builder.reject(.malformedRow, "the line is longer than a row may be")

@@ -183,10 +183,12 @@ extension BatchBuilder {
         let maximum = column.maximum.map { "at most \($0.text(type: column.type))" }
         let bounds = [minimum, maximum].compactMap(\.self).joined(separator: " and ")
         let allowed =
-            bounds.isEmpty ? "the column holds \(ReasonText.range(column.type))"
+            bounds.isEmpty
+            ? "the column holds \(ReasonText.range(column.type))"
             : "it must be \(bounds)"
         reject(
-            .outOfRange, column: column.name, "\(ReasonText.excerpt(text)) is out of range: \(allowed)")
+            .outOfRange, column: column.name,
+            "\(ReasonText.excerpt(text)) is out of range: \(allowed)")
     }
 
     /// Applies the bounds of numbers and decimals, and the enumeration; false if one refused.

@@ -28,7 +28,7 @@ struct BatchBuilder: ~Copyable {
         self.probe = probe
         encoded = ByteSink(capacity: byteCount)
         rows.reserveCapacity(rowCount)
-        slots.reserveCapacity(rowCount * plan.table.slots.count)
+        slots.reserveCapacity(rowCount * plan.slots.count)
         spans = .allocate(capacity: plan.columns.count)
         spans.initialize(repeating: .absent, count: plan.columns.count)
     }
@@ -36,8 +36,8 @@ struct BatchBuilder: ~Copyable {
     deinit { spans.deallocate() }
 
     /// Opens a row.
-    mutating func open() {
-        plan.prefix.withUnsafeBytes { encoded.append(raw: $0) }
+    mutating func begin() {
+        encoded.append(long: plan.branch)
         rowStart = encoded.count
     }
 
@@ -58,7 +58,9 @@ struct BatchBuilder: ~Copyable {
     /// Closes the open row, whose values all stand in `spans`.
     mutating func close(original: Range<Int>, lineSkip: Int = 0) {
         do {
-            for check in plan.table.checks { try compare(check) }
+            if plan.hasChecks {
+                for check in plan.table.checks { try compare(check) }
+            }
             try plan.slots.append(
                 base: encoded.unsafeBytes.baseAddress.unsafelyUnwrapped + rowStart, spans: spans,
                 to: &slots)
@@ -66,7 +68,7 @@ struct BatchBuilder: ~Copyable {
                 try probe(UnsafeRawBufferPointer(rebasing: encoded.unsafeBytes[rowStart...]))
             }
         } catch {
-            slots.removeLast(slots.count - rows.count * plan.table.slots.count)
+            slots.removeLast(slots.count - rows.count * plan.slots.count)
             appendAbsentSlots()
             reject(.internal, "the row could not be judged: \(error)")
         }
@@ -80,12 +82,12 @@ struct BatchBuilder: ~Copyable {
     }
 
     private mutating func appendAbsentSlots() {
-        slots.append(contentsOf: repeatElement(.absent, count: plan.table.slots.count))
+        slots.append(contentsOf: repeatElement(.absent, count: plan.slots.count))
     }
 
     private mutating func append(original: Range<Int>, lineSkip: Int) {
         let isRejected = !rowReasons.isEmpty
-        if isRejected { encoded.truncate(to: rowStart - plan.prefix.count) }
+        if isRejected { encoded.truncate(to: rowStart - plan.branchByteCount) }
         rows.append(
             JudgedRow(
                 originalStart: UInt32(original.lowerBound), originalCount: UInt32(original.count),
@@ -101,7 +103,7 @@ struct BatchBuilder: ~Copyable {
 
     /// The batch, once every row is closed.
     consuming func finish(format: BatchFormat, original: Bytes) -> JudgedBatch {
-        // A struct that has a `deinit` cannot be taken apart: the bytes are the sink's, swapped out.
+        // A struct that has a `deinit` cannot be taken apart, so the sink is swapped out.
         var bytes = ByteSink(capacity: 0)
         swap(&bytes, &encoded)
         return JudgedBatch(

@@ -2,47 +2,64 @@ import Avro
 import DaybookCatalog
 
 /// A table's rules made ready for judging: flat, and shared by all that judge its rows.
-final class TablePlan: Sendable {
+// @unchecked: what the pointers point to is written before `init` returns, never after, and freed
+// in `deinit`. They stand for arrays because a row must not count references to its own rules.
+final class TablePlan: @unchecked Sendable {
     /// A name under which rows may have a column.
-    struct Name: Sendable {
-        let start: Int
+    struct Name {
+        let start: UnsafeRawPointer
         let count: Int
         let column: Int
     }
 
     let table: Table
-    let columns: ContiguousArray<ColumnPlan>
+    let columns: UnsafeBufferPointer<ColumnPlan>
     /// The columns' own names first, in order, then the aliases.
-    let names: ContiguousArray<Name>
+    let names: UnsafeBufferPointer<Name>
     /// The text of all names.
-    let nameBytes: Bytes
+    private let nameBytes: Bytes
     /// For each column the default as Avro bytes, without a union's branch; empty if it has none.
     let defaults: [[UInt8]]
     /// For each column the Avro bytes of the values it may have; equal values have equal bytes.
     let allowed: [[[UInt8]]]
     let slots: KeySlots
-    /// The branch number and what else stands before every row.
-    let prefix: [UInt8]
+    /// The branch number that stands before every row, and how many bytes it takes.
+    let branch: Int64
+    let branchByteCount: Int
+    let hasChecks: Bool
 
     init(table: Table, constraints: [KeyConstraint], key: FingerprintKey) {
         self.table = table
-        columns = ContiguousArray(table.columns.map(ColumnPlan.init))
-        var text = ByteSink()
-        var names = ContiguousArray<Name>()
+        columns = Self.memory(table.columns.map(ColumnPlan.init))
         let own = table.columns.enumerated().map { ($0.offset, $0.element.name) }
         let aliases = table.columns.enumerated().flatMap { index, column in
             column.aliases.map { (index, $0) }
         }
-        for (column, name) in own + aliases {
-            names.append(Name(start: text.count, count: name.utf8.count, column: column))
-            text.append(raw: Array(name.utf8))
-        }
-        self.names = names
-        nameBytes = text.finish()
+        let text = (own + aliases).map(\.1).joined()
+        nameBytes = Bytes(Array(text.utf8))
+        var next = nameBytes.unsafeBytes.baseAddress.unsafelyUnwrapped
+        names = Self.memory(
+            (own + aliases).map { column, name in
+                defer { next += name.utf8.count }
+                return Name(start: next, count: name.utf8.count, column: column)
+            })
         defaults = table.columns.map { $0.defaultValue.map(Self.encoded) ?? [] }
         allowed = table.columns.map { ($0.oneOf ?? []).map(Self.encoded) }
         slots = KeySlots(table: table, constraints: constraints, key: key)
-        prefix = Self.encoded(.integer(Int64(table.index)))
+        branch = Int64(table.index)
+        branchByteCount = Self.encoded(.integer(branch)).count
+        hasChecks = !table.checks.isEmpty
+    }
+
+    deinit {
+        columns.deallocate()
+        names.deallocate()
+    }
+
+    private static func memory<T: BitwiseCopyable>(_ values: [T]) -> UnsafeBufferPointer<T> {
+        let memory = UnsafeMutableBufferPointer<T>.allocate(capacity: values.count)
+        _ = memory.initialize(from: values)
+        return UnsafeBufferPointer(memory)
     }
 
     private static func encoded(_ value: ScalarValue) -> [UInt8] {
@@ -51,33 +68,25 @@ final class TablePlan: Sendable {
         return Array(sink.unsafeBytes)
     }
 
-    /// Whether the name at `index` is `bytes`.
-    @inline(__always)
-    func isName(_ index: Int, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        let name = names[index]
-        guard name.count == bytes.count, let other = bytes.baseAddress else { return false }
-        let own = UnsafeRawPointer(nameBytes.base(name.start))
-        return areEqual(own, other, count: name.count)
-    }
-
     /// The column that rows call `bytes`, if there is one; the one at `guess` is tried first.
     @inline(__always)
     func column(named bytes: UnsafeRawBufferPointer, guess: Int) -> Int? {
-        if guess < columns.count && isName(guess, bytes) { return guess }
+        if guess < columns.count && names[guess].isName(bytes) { return guess }
         return search(bytes)
     }
 
     private func search(_ bytes: UnsafeRawBufferPointer) -> Int? {
-        for index in names.indices where isName(index, bytes) { return names[index].column }
+        for name in names where name.isName(bytes) { return name.column }
         return nil
     }
 }
 
-extension Bytes {
-    /// The address of a byte, while the bytes are alive.
+extension TablePlan.Name {
+    /// Whether this is the name that `bytes` spells.
     @inline(__always)
-    fileprivate func base(_ place: Int) -> UnsafeRawPointer {
-        unsafeBytes.baseAddress.unsafelyUnwrapped + place
+    fileprivate func isName(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard count == bytes.count, let other = bytes.baseAddress else { return false }
+        return areEqual(start, other, count: count)
     }
 }
 

@@ -5,15 +5,17 @@ import DaybookLog
 public struct ImportRequest: Sendable {
     /// How the file's bytes are read.
     public enum Format: Sendable, Hashable {
+        /// Comma-separated (RFC 4180), with a header or none as stated.
         case csv(CSVHeader)
+        /// One JSON object a line.
         case ndjson
     }
 
     /// The file's name, for people; it becomes part of the batches' source.
     public let file: String
-    /// The table that the rows are for.
+    /// The table that every row of the file is for.
     public let table: String
-    /// How the bytes are read.
+    /// How the file is read; a part of what makes the import known again.
     public let format: Format
     /// SHA-256 of the whole file: by it an import is known again.
     public let digest: Digest
@@ -22,7 +24,7 @@ public struct ImportRequest: Sendable {
     /// Makes the import another one than those before it of the same content (`--force`).
     public let nonce: String?
 
-    /// A file of this content; `digest` is compared with the bytes that come.
+    /// An import of the file whose bytes have the digest `digest`.
     public init(
         file: String, table: String, format: Format, digest: Digest, principal: String,
         nonce: String? = nil
@@ -72,21 +74,21 @@ public enum ImportError: Error, Equatable, Sendable {
 
 /// What became of an import.
 public struct ImportSummary: Sendable, Equatable {
-    /// The file's name, as it was given.
+    /// The file's name, as the request has it.
     public let file: String
     /// The table that the rows were for.
     public let table: String
     /// Accepted and rejected; blank lines are no rows.
     public var rows: Int64 = 0
-    /// Rows that are now rows of the table.
+    /// How many of the rows are now rows of the table.
     public var accepted: Int64 = 0
-    /// Rows that were rejected; all of them are in the log.
+    /// How many of them were refused, with reasons.
     public var rejected: Int64 = 0
     /// Blank lines.
     public var blank: Int64 = 0
     /// Position of the first row; nil if there is none.
     public var firstPosition: Position?
-    /// Position of the last row itself; nil if there is none.
+    /// Position of the last row; other batches may stand between the two.
     public var lastPosition: Position?
     /// Whether the same content was imported before; then the numbers are those of that import.
     public var isAlreadyImported = false

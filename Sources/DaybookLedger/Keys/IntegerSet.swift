@@ -11,7 +11,9 @@ final class IntegerSet {
 
     /// The empty set.
     init() {
-        guard let set = dbr_create() else { fatalError("no memory for a set of keys") }
+        guard let set = dbr_create() else {
+            preconditionFailure("there is memory for a set of keys")
+        }
         self.set = set
     }
 

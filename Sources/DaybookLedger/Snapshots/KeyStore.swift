@@ -257,7 +257,7 @@ final class KeyStoreView: FingerprintBase {
             return try get(store.fingerprints, key(set, fingerprint)).map(Self.position)
         } catch {
             // Going on would let a key be taken twice. The log is safe; the store can be deleted.
-            fatalError("the snapshot of the keys cannot be read: \(error)")
+            preconditionFailure("the snapshot of the keys can be read: \(error)")
         }
     }
 

@@ -122,7 +122,7 @@ extension Problem {
                 detail: "batch \(batchID) has this key and another table, option, type or body")
         case .diskFull, .log(.diskFull):
             self = Problem(
-                HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage"), "disk-full", title: "No space is left for the log",
+                .insufficientStorage, "disk-full", title: "No space is left for the log",
                 detail: "nothing of the batch was kept: free space, then send it again")
         case .outcomeUnknown, .log(.syncFailed):
             self = Problem(
@@ -152,6 +152,12 @@ extension Problem {
             ).retrying(afterSeconds: 30)
         }
     }
+}
+
+extension HTTPResponse.Status {
+    /// Source: RFC 4918, 11.5.
+    static let insufficientStorage = HTTPResponse.Status(
+        code: 507, reasonPhrase: "Insufficient Storage")
 }
 
 extension HTTPField.Name {

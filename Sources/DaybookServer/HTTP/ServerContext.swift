@@ -134,7 +134,6 @@ struct RequestMiddleware: RouterMiddleware {
             metadata: [
                 "method": "\(request.method)", "path": "\(request.uri.path)",
                 "status": "\(response.status.code)",
-                "principal": "\(context.caller?.principal ?? "")",
                 "microseconds": "\((ContinuousClock.now - start) / .microseconds(1))",
             ])
         return response

@@ -37,7 +37,7 @@ public struct Key: Sendable, Codable, Equatable {
         self.tables = tables
     }
 
-    /// Makes a key's text: 256 random bits after a prefix by which scanners for leaked keys know it.
+    /// Makes a key's text: 256 random bits after a prefix by which scanners for leaks know it.
     public static func randomText() -> String {
         var generator = SystemRandomNumberGenerator()
         let words = (0..<4).map { _ in generator.next() as UInt64 }

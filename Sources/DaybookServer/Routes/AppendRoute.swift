@@ -33,8 +33,8 @@ struct AppendRoute: Sendable {
             return problem.response().closing(context.channel)
         }
         let submission = Submission(
-            batch: try judge.judge(body, options), source: AppendRoute.source, principal: caller.principal,
-            idempotencyKey: options.idempotencyKey,
+            batch: try judge.judge(body, options), source: AppendRoute.source,
+            principal: caller.principal, idempotencyKey: options.idempotencyKey,
             requestDigest: options.digest(table: name, body: body), isAtomic: options.isAtomic,
             dictionary: dictionary, firstLine: options.format == .json ? nil : 1)
         let receipt: Receipt

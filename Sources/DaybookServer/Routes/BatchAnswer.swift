@@ -4,7 +4,7 @@ import DaybookLog
 import HTTPTypes
 import Hummingbird
 
-/// What a client is told about a batch. Made from the receipt alone, so a replay has the same bytes.
+/// What a client is told about a batch. Made from the receipt alone: a replay has the same bytes.
 struct BatchAnswer {
     let receipt: Receipt
     /// Whether rejected rows are repeated as they were sent.

@@ -37,7 +37,7 @@ struct Init: ParsableCommand {
                 $0.closeObject()
             }
         } else {
-            Console.write("\(folder) is a catalog; serve it with daybook serve --catalog \(folder)\n")
+            Console.write("\(folder) is a catalog: daybook serve --catalog \(folder)\n")
         }
     }
 }

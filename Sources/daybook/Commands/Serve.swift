@@ -37,9 +37,15 @@ struct Serve: AsyncParsableCommand {
             result = .failure(error)
         }
         socket.remove()
-        try await composition.close()
-        logger.info("stopped")
+        do {
+            try await composition.close()
+        } catch {
+            // What ended the server says more than what the end met.
+            try result.get()
+            throw error
+        }
         try result.get()
+        logger.info("stopped")
     }
 
     private func serve(

@@ -1,4 +1,3 @@
-import Avro
 import DaybookCatalog
 import Foundation
 import TestSupport
@@ -109,8 +108,9 @@ struct ScalarOracleTests {
                 print(int(scaled) if fits else "refused")
             """
         let make: (inout SeededGenerator) -> String = { generator in
-            let whole = String(UInt64.random(in: 0...UInt64.max, using: &generator)
-                >> UInt64.random(in: 0...63, using: &generator))
+            let whole = String(
+                UInt64.random(in: 0...UInt64.max, using: &generator)
+                    >> UInt64.random(in: 0...63, using: &generator))
             let places = Int.random(in: 0...8, using: &generator)
             let fraction = (0..<places).map { place in
                 place >= 5 && Int.random(in: 0...3, using: &generator) > 0
@@ -136,7 +136,8 @@ struct ScalarOracleTests {
         let make: (inout SeededGenerator) -> String = { generator in
             if Bool.random(using: &generator) {
                 // Short ones, as rows have them, and halves between two doubles.
-                let mantissa = UInt64.random(in: 0...UInt64.max, using: &generator)
+                let mantissa =
+                    UInt64.random(in: 0...UInt64.max, using: &generator)
                     >> UInt64.random(in: 0...63, using: &generator)
                 return "-\(mantissa).\(Int.random(in: 0...999, using: &generator))"
             }
@@ -156,8 +157,9 @@ struct ScalarOracleTests {
         var expected = (year: 1, month: 1, day: 1)
         for days in Civil.firstDay...Civil.lastDay {
             let date = Civil.date(days: days)
-            guard date == expected, Civil.days(year: date.year, month: date.month, day: date.day)
-                == days
+            guard date == expected,
+                Civil.days(year: date.year, month: date.month, day: date.day)
+                    == days
             else {
                 Issue.record("day \(days) is \(date), and not \(expected)")
                 return

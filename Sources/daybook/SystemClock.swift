@@ -2,8 +2,8 @@ import DaybookLog
 import DaybookServer
 import Foundation
 
-/// The program's clocks. Everything else is handed the time.
-enum Clocks {
+/// The machine's clocks. Everything else is handed the time.
+enum SystemClock {
     /// Microseconds from 1970 UTC, as the wall clock says. (`clock_gettime`)
     @Sendable static func wall() -> Microseconds { read(CLOCK_REALTIME) }
 

@@ -1,0 +1,168 @@
+import Avro
+import DaybookCatalog
+import DaybookLog
+import Foundation
+import Logging
+import Postgres
+
+/// What the projector's thread does: connects, applies what is durable, begins again when the
+/// connection is lost, and stands still when log and database contradict each other.
+struct ProjectionLoop: Sendable {
+    let engine: any LogEngine
+    let catalog: Catalog
+    let options: Projector.Options
+    let logger: Logger
+    let board: StatusBoard
+    let connect: @Sendable () throws -> PostgresConnection
+
+    func run() {
+        while !board.isStopping {
+            do {
+                try project()
+            } catch ProjectionFault.contradiction(let reason) {
+                halt(reason)
+            } catch ProjectionFault.checkpointMoved {
+                logger.notice("a checkpoint has moved, all are read again")
+            } catch LogError.corrupt(let corruption) {
+                let position = corruption.position
+                halt("the log cannot be read from position \(position): \(corruption.what)")
+            } catch let error as LogError {
+                logger.error("the log cannot be read now", metadata: ["why": "\(error)"])
+                pause(seconds: options.retrySeconds)
+            } catch is AvroDecodingError, is FrameFault {
+                halt("a record in the log is not what its schema says: run `daybook log verify`")
+            } catch {
+                wait(for: error)
+            }
+        }
+    }
+
+    /// Connects, sets up, and applies blocks until something fails or it is to stop.
+    private func project() throws {
+        let connection = try connect()
+        // What a crash of Postgres takes back, rows and checkpoint together, is applied again; so
+        // nobody has to wait for its disk.
+        try connection.execute("SET synchronous_commit = off")
+        try setUp(connection)
+        let transcoders = TranscoderSet(catalog: catalog)
+        while !board.isStopping {
+            guard let position = running.map(\.from).min() else {
+                pause(seconds: 1)
+                continue
+            }
+            var blocks = try engine.blocks(from: position, byteLimit: options.byteLimit)[...]
+            if blocks.isEmpty {
+                _ = engine.waitForEvents(from: position, timeoutSeconds: 0.25)
+                try connection.checkAlive()
+            }
+            while !blocks.isEmpty, !board.isStopping {
+                try apply(takeTransaction(from: &blocks), connection, transcoders)
+            }
+        }
+    }
+
+    private func setUp(_ connection: PostgresConnection) throws {
+        try Migrations(folder: options.migrationsFolder, schema: "daybook").apply(on: connection)
+        let setup = TableSetup(
+            connection: connection, catalog: catalog, schema: options.schema,
+            ledger: engine.ledger)
+        let outcome = try setup.run()
+        for (name, checkpoint) in outcome.checkpoints {
+            try Checkpoints.check(checkpoint, of: name, engine: engine)
+        }
+        board.load(outcome.checkpoints)
+        for (name, reason) in outcome.faults { stop(name, reason) }
+        for status in board.statuses where status.state != .running {
+            try Checkpoints.note(connection, status)
+        }
+        if board.set(.connected) { logger.info("Postgres is there") }
+    }
+
+    private var running: [ProjectionStep.Participant] {
+        board.statuses.filter { $0.state == .running }.map {
+            ProjectionStep.Participant(name: $0.name, from: $0.position)
+        }
+    }
+
+    /// Takes as many blocks as a transaction holds.
+    private func takeTransaction(
+        from blocks: inout ArraySlice<DurableBlock>
+    ) -> ArraySlice<DurableBlock> {
+        var rowCount = 0
+        let taken = blocks.prefix { block in
+            defer { rowCount += Int(block.endPosition - block.firstPosition) }
+            return rowCount < options.rowLimit
+        }
+        blocks = blocks[taken.endIndex...]
+        return taken
+    }
+
+    /// Applies blocks in one transaction; when a projection cannot go on, without it.
+    private func apply(
+        _ blocks: ArraySlice<DurableBlock>, _ connection: PostgresConnection,
+        _ transcoders: TranscoderSet
+    ) throws {
+        guard let start = blocks.first?.firstPosition, let head = blocks.last?.head else { return }
+        while true {
+            let participants = running
+            let moving = participants.filter { $0.from < head.position }
+            if moving.isEmpty { return }
+            precondition(
+                moving.allSatisfy { participant in
+                    participant.from == start
+                        || blocks.contains { $0.endPosition == participant.from }
+                }, "a checkpoint stands at the end of a block, and no position is passed over")
+            do {
+                try connection.transaction {
+                    try Checkpoints.move(connection, moving.map { ($0.name, $0.from) }, to: head)
+                    let step = ProjectionStep(
+                        connection, schema: options.schema, transcoders: transcoders,
+                        participants: moving)
+                    try step.apply(blocks)
+                }
+                board.move(moving.map(\.name), to: head.position)
+                if moving.count == participants.count { engine.note(checkpoint: head) }
+                return
+            } catch ProjectionFault.cannotApply(let name, let reason) {
+                for status in stop(name, reason) { try Checkpoints.note(connection, status) }
+            }
+        }
+    }
+
+    /// One projection cannot go on: it stands where it is, and the others do go on.
+    @discardableResult
+    private func stop(_ name: String, _ reason: String) -> [ProjectionStatus] {
+        let stopped = board.stop(
+            name, .failed, reason: "\(reason); mend the cause and start the server again")
+        for status in stopped {
+            logger.critical(
+                "a projection stopped",
+                metadata: [
+                    "projection": "\(name)", "position": "\(status.position)", "why": "\(reason)",
+                ])
+        }
+        return stopped
+    }
+
+    /// Nothing can go on: all stands until a restart, and the database is left as it is.
+    private func halt(_ reason: String) {
+        _ = board.stop(nil, .halted, reason: reason)
+        logger.critical("all projections stopped", metadata: ["why": "\(reason)"])
+        while !board.isStopping { pause(seconds: 1) }
+    }
+
+    /// Postgres could not be reached, or went away: says so once, and waits a little.
+    private func wait(for error: any Error) {
+        if board.set(.unreachable("\(error)")) {
+            logger.warning("Postgres is not there, appends go on", metadata: ["why": "\(error)"])
+        }
+        pause(seconds: options.retrySeconds)
+    }
+
+    private func pause(seconds: Double) {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while !board.isStopping, ContinuousClock.now < deadline {
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+    }
+}

@@ -1,0 +1,99 @@
+import DaybookLog
+import Synchronization
+
+/// What the projector's thread tells the others and they tell it: how every projection stands, and
+/// whether it is to stop.
+final class StatusBoard: Sendable {
+    private struct Content {
+        var statuses: [String: ProjectionStatus]
+        var postgres = PostgresState.starting
+        var isRunning = false
+        var isStopping = false
+        var waitingForEnd: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let content: Mutex<Content>
+
+    init(_ names: [String]) {
+        let statuses = names.map { ($0, ProjectionStatus(name: $0, position: 0)) }
+        content = Mutex(Content(statuses: Dictionary(uniqueKeysWithValues: statuses)))
+    }
+
+    var statuses: [ProjectionStatus] {
+        content.withLock { $0.statuses.values.sorted { $0.name < $1.name } }
+    }
+
+    var postgres: PostgresState { content.withLock { $0.postgres } }
+
+    var isStopping: Bool { content.withLock { $0.isStopping } }
+
+    /// Sets the state of Postgres; whether that is news.
+    func set(_ postgres: PostgresState) -> Bool {
+        content.withLock { content in
+            defer { content.postgres = postgres }
+            return content.postgres != postgres
+        }
+    }
+
+    /// Takes over where projections stand in Postgres; those that stopped stay so.
+    func load(_ checkpoints: [String: TreeHead]) {
+        content.withLock { content in
+            for (name, checkpoint) in checkpoints {
+                content.statuses[name]?.position = checkpoint.position
+            }
+        }
+    }
+
+    /// Moves running projections to `position`.
+    func move(_ names: [String], to position: Position) {
+        content.withLock { content in
+            for name in names { content.statuses[name]?.position = position }
+        }
+    }
+
+    /// Stops one projection, or all, for a reason; gives the statuses that changed.
+    func stop(
+        _ name: String?, _ state: ProjectionStatus.State, reason: String
+    ) -> [ProjectionStatus] {
+        content.withLock { content in
+            let names = content.statuses.keys.filter { name == nil || $0 == name }
+            return names.compactMap { name in
+                guard var status = content.statuses[name], status.state != state else { return nil }
+                status.state = state
+                status.reason = reason
+                content.statuses[name] = status
+                return status
+            }
+        }
+    }
+
+    /// Notes that the thread runs; it does not run yet.
+    func begin() {
+        content.withLock { content in
+            precondition(!content.isRunning && !content.isStopping, "a projector is started once")
+            content.isRunning = true
+        }
+    }
+
+    /// Notes that the thread has ended, and wakes those who wait for it.
+    func end() {
+        let waiting = content.withLock { content in
+            content.isRunning = false
+            defer { content.waitingForEnd = [] }
+            return content.waitingForEnd
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    /// Asks the thread to end, and waits until it has.
+    func stopAndWait() async {
+        await withCheckedContinuation { continuation in
+            let isRunning = content.withLock { content in
+                content.isStopping = true
+                if content.isRunning { content.waitingForEnd.append(continuation) }
+                return content.isRunning
+            }
+            if !isRunning { continuation.resume() }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import Avro
+import DaybookCatalog
+import DaybookLog
+
+/// The rows of one table that were written under one schema: they share a list of columns, and so a
+/// COPY.
+struct TableRun: Hashable {
+    let table: String
+    /// The table's branch in the union of rows.
+    let branch: Int
+    fileprivate let schemaIndex: Int
+}
+
+/// The transcoders for every schema that the log has had, compiled when first met.
+final class TranscoderSet {
+    private let catalog: Catalog
+    private var schemas: [LogSchema] = []
+    private var transcoders: [TableRun: RowTranscoder] = [:]
+
+    init(catalog: Catalog) {
+        self.catalog = catalog
+    }
+
+    /// The run of a table's rows under a schema.
+    ///
+    /// - Throws: `ProjectionFault.cannotApply` if the rows cannot be read as the table's.
+    func run(_ table: String, schema: LogSchema) throws -> TableRun {
+        guard let target = catalog.table(named: table), let branch = schema.branch(of: table) else {
+            throw ProjectionFault.cannotApply(
+                projection: table, reason: "the schema of its events does not have the table")
+        }
+        let run = TableRun(table: table, branch: branch, schemaIndex: index(of: schema))
+        if transcoders[run] == nil {
+            transcoders[run] = try RowTranscoder(try schema.record(branch), table: target)
+        }
+        return run
+    }
+
+    /// The transcoder of a run that `run(_:schema:)` gave.
+    subscript(run: TableRun) -> RowTranscoder {
+        guard let transcoder = transcoders[run] else {
+            preconditionFailure("a run is made before it is used")
+        }
+        return transcoder
+    }
+
+    private func index(of schema: LogSchema) -> Int {
+        // Comparing texts of the same storage is comparing pointers.
+        if let known = schemas.lastIndex(where: { $0.json == schema.json }) { return known }
+        schemas.append(schema)
+        return schemas.count - 1
+    }
+}
+
+extension LogSchema {
+    /// The record of a table's rows, logical types included.
+    fileprivate func record(_ branch: Int) throws -> AvroSchema.Record {
+        guard case .record(let batch) = try AvroSchema(json: json),
+            case .array(.union(let branches))? = batch.fields.last?.schema,
+            case .record(let record) = branches[branch]
+        else { preconditionFailure("a log's schema was checked when it was made") }
+        return record
+    }
+}
