@@ -45,12 +45,9 @@ struct Import: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let catalog = try CatalogLoader.load(folder: settings.catalogFolder() + "/projections")
-        guard catalog.table(named: table) != nil else {
-            let names = catalog.tables.map(\.name).joined(separator: ", ")
-            throw CommandFailure(.usage, "the dictionary has no table \(table); it has \(names)")
-        }
         for file in files { try check(file) }
+        // A server knows its own dictionary; without one a wrong name must not make a ledger.
+        if LocalClient(dataFolder: settings.dataFolder) == nil { try checkTable() }
         let target = try await ImportTarget.find(settings)
         var reports: [ImportReport] = []
         do {
@@ -66,6 +63,14 @@ struct Import: AsyncParsableCommand {
         }
         try await target.finish()
         if json { Console.writeJSON { write(reports, to: &$0) } }
+    }
+
+    private func checkTable() throws {
+        let catalog = try CatalogLoader.load(folder: settings.catalogFolder() + "/projections")
+        guard catalog.table(named: table) != nil else {
+            let names = catalog.tables.map(\.name).joined(separator: ", ")
+            throw CommandFailure(.usage, "the dictionary has no table \(table); it has \(names)")
+        }
     }
 
     /// A file is read twice, first for its digest; so it must be one.
