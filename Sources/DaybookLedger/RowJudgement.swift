@@ -17,7 +17,8 @@ protocol KeyReader {
 
 /// The rules of one table as the ledger applies them.
 struct TableRules {
-    struct Rule {
+    /// A class, so that a row's way through its rules copies references and not strings.
+    final class Rule: Sendable {
         let role: SlotPlan.Role
         let constraint: KeyConstraint
         /// The columns in this table's rows.
@@ -26,22 +27,24 @@ struct TableRules {
         let columns: String
         /// Place, among the rules, of the same table's rule that takes the values referred to.
         let ownRule: Int?
+
+        init(_ plan: SlotPlan, of table: Table, constraints: [KeyConstraint]) {
+            let constraint = constraints[plan.constraint]
+            role = plan.role
+            self.constraint = constraint
+            layout = KeyLayout(constraint: constraint, columns: plan.columns)
+            columns = plan.columns.map { table.columns[$0].name }.joined(separator: ",")
+            ownRule = table.slots.firstIndex {
+                $0.role == .unique && $0.constraint == plan.constraint
+            }
+        }
     }
     let shape: RowShape
     let rules: [Rule]
 
     init(_ table: Table, shape: RowShape, constraints: [KeyConstraint]) {
         self.shape = shape
-        rules = table.slots.map { plan in
-            let constraint = constraints[plan.constraint]
-            return Rule(
-                role: plan.role, constraint: constraint,
-                layout: KeyLayout(constraint: constraint, columns: plan.columns),
-                columns: plan.columns.map { table.columns[$0].name }.joined(separator: ","),
-                ownRule: table.slots.firstIndex {
-                    $0.role == .unique && $0.constraint == plan.constraint
-                })
-        }
+        rules = table.slots.map { Rule($0, of: table, constraints: constraints) }
     }
 }
 

@@ -55,20 +55,6 @@ extension Integration {
             }
         }
 
-        @Test("An import past its limit of rejections exits 1, one below it 0")
-        func maxRejects() async throws {
-            try await withDaybook { daybook in
-                try daybook.folder.write("1,Cooper\n2\n3\n4,Smith\n", to: "jobs.csv")
-                let file = daybook.folder.path("jobs.csv")
-                let refused = try daybook.run(["import", "jobs", file, "--max-rejects", "1"])
-                #expect(refused.status == 1, "\(refused.errorText)")
-                let taken = try daybook.run([
-                    "import", "jobs", file, "--max-rejects", "50%", "--json",
-                ])
-                #expect(taken.status == 0, "\(taken.errorText)")
-            }
-        }
-
         @Test("Sample data is the same for the same seed, and holds the dirt it was asked for")
         func sampleData() async throws {
             try await withDaybook { daybook in
