@@ -19,8 +19,8 @@ struct KeyStoreFault: Error, Equatable, CustomStringConvertible {
 ///
 /// Source: LMDB 0.9, lmdb.h. One thread writes; any thread may hold a view, which shows one
 /// snapshot until it is renewed.
-// @unchecked: LMDB lets any thread use an environment; a view or a write has one thread, and `close`
-// comes when all others have ended.
+// @unchecked: LMDB lets any thread use an environment; a view or a write has one thread, and
+// `close` comes when all others have ended.
 final class KeyStore: @unchecked Sendable {
     /// Room in the address space, not on disk.
     private static let mapByteCount = 1 << 38
