@@ -107,10 +107,16 @@ let package = Package(
         tests("DaybookIntakeTests", ["Avro", "DaybookIntake", "DaybookCatalog", "TestSupport"]),
         tests(
             "DaybookLedgerTests",
-            ["DaybookLedger", "DaybookIntake", "DaybookCatalog", "DaybookSegments", "TestSupport"]),
+            [
+                "Avro", "DaybookLedger", "DaybookIntake", "DaybookCatalog", "DaybookLog",
+                "DaybookSegments", "TestSupport",
+            ]),
         tests(
             "DaybookProjectionsTests",
-            ["DaybookProjections", "DaybookSegments", "DaybookLedger", "Postgres", "TestSupport"]),
+            [
+                "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
+                "DaybookProjections", "DaybookSegments", "Postgres", "TestSupport", log,
+            ]),
         tests(
             "DaybookServerTests",
             [

@@ -130,7 +130,8 @@ struct JSONSyntaxTests {
             let text = (0..<Int.random(in: 1..<9, using: &generator))
                 .map { _ in parts.randomElement(using: &generator) ?? "" }.joined()
             // The other parser refuses numbers that no double holds; they are JSON all the same.
-            if text.contains(/e0\d{3}/) { continue }
+            // It takes a comma before a closing bracket, which JSON does not have.
+            if text.contains(/e0\d{3}/) || text.contains(/, *[\]}]/) { continue }
             let oracle = try? JSONSerialization.jsonObject(
                 with: Data(text.utf8), options: .fragmentsAllowed)
             #expect(isValue(text) == (oracle != nil), "\(text), seed \(generator.seed)")
