@@ -99,7 +99,9 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        tests("AvroTests", ["Avro", "TestSupport"]),
+        .testTarget(
+            name: "AvroTests", dependencies: ["Avro", "TestSupport"], exclude: ["scripts"],
+            swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "TestSupport"]),
         tests("DaybookLogTests", ["Avro", "DaybookLog", "TestSupport"]),
         tests("DaybookSegmentsTests", ["DaybookSegments", "DaybookLog", "TestSupport"]),

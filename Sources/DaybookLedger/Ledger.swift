@@ -54,7 +54,10 @@ public final class Ledger: LedgerService {
         writer = Writer(
             engine: engine, options: options, queue: queue, progress: progress, lookup: lookup,
             snapshots: snapshots, view: view, sequencer: sequencer)
-        threads = (Thread { [writer] in writer.run() }, Thread { snapshots.run() })
+        // Snapshots may come later; batches wait for the writer.
+        threads = (
+            Thread { [writer] in writer.run() }, Thread(niceness: 10) { snapshots.run() }
+        )
     }
 
     /// Offers the batch to the writer; refused at once if the queue is full or the ledger closing.

@@ -74,10 +74,16 @@ struct Thread: Sendable {
 
     private let handle: pthread_t
 
-    /// Starts a thread.
-    init(_ body: @escaping @Sendable () -> Void) {
+    /// Starts a thread. One with a higher `niceness` runs when the others leave it the time.
+    init(niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void) {
         var handle = pthread_t()
-        let work = Unmanaged.passRetained(Work(body))
+        let work = Unmanaged.passRetained(
+            Work {
+                // On Linux a thread has a priority of its own: setpriority(2), "C library/kernel
+                // differences".
+                if niceness != 0 { setpriority(Int32(PRIO_PROCESS.rawValue), 0, niceness) }
+                body()
+            })
         let code = pthread_create(
             &handle, nil,
             { argument in

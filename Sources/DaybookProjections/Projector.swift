@@ -22,6 +22,8 @@ public final class Projector: Sendable {
         public var byteLimit = 4 << 20
         /// How long it waits before it tries an unreachable Postgres again.
         public var retrySeconds = 0.5
+        /// How far the projector stands behind appends where both want the processor.
+        public var niceness: Int32 = 5
 
         /// The defaults, with the folder that holds `NNNN_name.sql`.
         public init(migrationsFolder: String) {

@@ -43,7 +43,13 @@ final class PostgresPlace: Sendable {
             let running = try PostgresPlace.wait { try await cluster.start() }
             known.withLock { $0 = running.conninfo }
         }
-        return try PostgresConnection(.init(conninfo: conninfo))
+        let connection = try PostgresConnection(.init(conninfo: conninfo))
+        if case .embedded = kind {
+            // The backend of a private cluster shares our processors: appends come first.
+            setpriority(
+                Int32(PRIO_PROCESS.rawValue), id_t(connection.backendProcessIdentifier), 5)
+        }
+        return connection
     }
 
     /// Stops a private cluster.
