@@ -16,8 +16,8 @@ struct ProjectionLoop: Sendable {
     let connect: @Sendable () throws -> PostgresConnection
 
     func run() {
-        // Whoever appends waits for an answer; who reads the tables knows that they follow. On Linux
-        // a thread has a priority of its own: setpriority(2), "C library/kernel differences".
+        // Whoever appends waits for an answer; who reads the tables knows that they follow. On
+        // Linux a thread has a priority of its own: setpriority(2), "C library/kernel differences".
         setpriority(Int32(PRIO_PROCESS.rawValue), 0, options.niceness)
         while !board.isStopping {
             do {
