@@ -110,6 +110,41 @@ struct RecoveryTests {
         }
     }
 
+    @Test("A later block alone, without a head file, is evidence that the one before was durable")
+    func laterBlockAlone() throws {
+        var (files, _) = try tornLog()
+        files["HEAD"] = nil
+        let blocks = try #require(files[Sample.firstSegment])
+        let first = try #require(blocks.firstRange(of: Array("DAYBKBLK".utf8))).lowerBound - 8
+        files[Sample.firstSegment]?[first + 240] ^= 1
+        let error = #expect(throws: LogError.self) { try Sample.open(MemoryDisk(files: files)) }
+        guard case .corrupt(let corruption) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(corruption.position == 0)
+        #expect(corruption.what.contains("a later block"))
+    }
+
+    @Test("An attestation alone, without a head file, is evidence that the last block was durable")
+    func attestationAlone() throws {
+        let disk = MemoryDisk()
+        let log = try Sample.open(disk)
+        try Sample.append(log)
+        try log.close()
+        var files = disk.files
+        files["HEAD"] = nil
+        let blocks = try #require(files[Sample.firstSegment])
+        let first = try #require(blocks.firstRange(of: Array("DAYBKBLK".utf8))).lowerBound - 8
+        files[Sample.firstSegment]?[first + 240] ^= 1
+        let error = #expect(throws: LogError.self) { try Sample.open(MemoryDisk(files: files)) }
+        guard case .corrupt(let corruption) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(corruption.what.contains("an attestation"))
+    }
+
     @Test("A whole block that is gone is noticed by the head file")
     func headFileAhead() throws {
         let disk = MemoryDisk()
