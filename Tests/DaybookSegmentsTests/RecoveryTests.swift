@@ -50,6 +50,19 @@ struct RecoveryTests {
         return (files, offset)
     }
 
+    /// What is said of the corruption that keeps these files from being opened.
+    private func corruption(opening files: [String: [UInt8]]) throws -> Corruption {
+        let error = #expect(throws: LogError.self) { try Sample.open(MemoryDisk(files: files)) }
+        guard case .corrupt(let corruption)? = error else { throw error ?? .closed }
+        return corruption
+    }
+
+    private func flipBodyOfFirstBlock(_ files: inout [String: [UInt8]]) throws {
+        let blocks = try #require(files[Sample.firstSegment])
+        let first = try #require(blocks.firstRange(of: Array("DAYBKBLK".utf8))).lowerBound - 8
+        files[Sample.firstSegment]?[first + 240] ^= 1
+    }
+
     @Test("A torn tail is cut back to the last whole block, wherever it was torn")
     func tornEverywhere() throws {
         let (files, offset) = try tornLog()
@@ -114,14 +127,8 @@ struct RecoveryTests {
     func laterBlockAlone() throws {
         var (files, _) = try tornLog()
         files["HEAD"] = nil
-        let blocks = try #require(files[Sample.firstSegment])
-        let first = try #require(blocks.firstRange(of: Array("DAYBKBLK".utf8))).lowerBound - 8
-        files[Sample.firstSegment]?[first + 240] ^= 1
-        let error = #expect(throws: LogError.self) { try Sample.open(MemoryDisk(files: files)) }
-        guard case .corrupt(let corruption) = error else {
-            Issue.record("\(String(describing: error))")
-            return
-        }
+        try flipBodyOfFirstBlock(&files)
+        let corruption = try corruption(opening: files)
         #expect(corruption.position == 0)
         #expect(corruption.what.contains("a later block"))
     }
@@ -134,14 +141,8 @@ struct RecoveryTests {
         try log.close()
         var files = disk.files
         files["HEAD"] = nil
-        let blocks = try #require(files[Sample.firstSegment])
-        let first = try #require(blocks.firstRange(of: Array("DAYBKBLK".utf8))).lowerBound - 8
-        files[Sample.firstSegment]?[first + 240] ^= 1
-        let error = #expect(throws: LogError.self) { try Sample.open(MemoryDisk(files: files)) }
-        guard case .corrupt(let corruption) = error else {
-            Issue.record("\(String(describing: error))")
-            return
-        }
+        try flipBodyOfFirstBlock(&files)
+        let corruption = try corruption(opening: files)
         #expect(corruption.what.contains("an attestation"))
     }
 
