@@ -208,7 +208,11 @@ extension PostgresConnection {
 
     /// The error that a failed result stands for.
     func failure(_ result: OpaquePointer) -> PostgresError {
-        if PQstatus(handle) == CONNECTION_BAD { return lost() }
+        // What libpq itself reports has no code, and is about the connection even where its status
+        // does not say so yet: a write failed, and the server's last words are still being read.
+        if PQstatus(handle) == CONNECTION_BAD || ServerError.field(result, "C") == nil {
+            return .connectionLost(ServerError.trimmed(String(cString: PQresultErrorMessage(result))))
+        }
         let error = ServerError(result)
         guard error.sqlState == "57014" else { return .server(error) }
         if canceller.takeRequest() || statementTimeoutMilliseconds == 0 { return .cancelled }
@@ -221,10 +225,7 @@ extension PostgresConnection {
 extension ServerError {
     init(_ result: OpaquePointer) {
         self.init(
-            // Errors of libpq itself have no code.
-            sqlState: Self.field(result, "C") ?? "XX000",
-            message: Self.field(result, "M")
-                ?? Self.trimmed(String(cString: PQresultErrorMessage(result))),
+            sqlState: Self.field(result, "C") ?? "XX000", message: Self.field(result, "M") ?? "",
             detail: Self.field(result, "D"), hint: Self.field(result, "H"),
             context: Self.field(result, "W"),
             characterPosition: Self.field(result, "P").flatMap { Int($0) },

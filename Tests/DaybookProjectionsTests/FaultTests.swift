@@ -69,6 +69,7 @@ import Testing
         }
         #expect(
             await projector.waitUntilApplied(world.log.durable.position, timeoutSeconds: 60))
+        #expect(projector.statuses.allSatisfy { $0.state == .running }, "\(projector.statuses)")
         await projector.stop()
         try world.withDatabase(conninfo).expectExactlyOnce()
         try await cluster.stop()

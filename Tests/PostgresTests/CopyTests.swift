@@ -54,6 +54,27 @@ struct CopyTests {
         }
     }
 
+    @Test("A server that warns and dies in the middle of a COPY is a lost connection, to be retried")
+    func dyingServer() throws {
+        let server = try DyingServer()
+        let connection = try PostgresConnection(.init(conninfo: server.conninfo))
+        let piece = [UInt8](repeating: 0, count: 1 << 15)
+        do {
+            _ = try connection.copyIn("COPY t FROM STDIN (FORMAT binary)") { writer in
+                try writer.write(piece)
+                server.waitForEnd()
+            }
+            Issue.record("the COPY cannot have been done")
+        } catch let error as PostgresError {
+            guard case .connectionLost(let why) = error else {
+                Issue.record("not a lost connection: \(error)")
+                return
+            }
+            #expect(!why.isEmpty)
+            #expect(error.isTransient)
+        }
+    }
+
     @Test("Throwing inside a COPY leaves nothing of it, and the connection goes on")
     func abort() async throws {
         struct Stop: Error {}
