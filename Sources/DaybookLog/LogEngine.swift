@@ -3,11 +3,9 @@
 /// There is one writer: `append`, `roll` and `close` are called by one thread at a time. All else
 /// may be called by any thread at any time, and shows only what is durable. No offset, file name or
 /// descriptor passes through here.
-public protocol LogEngine: AnyObject, Sendable {
+public protocol LogEngine: LogSource {
     /// The ledger that the log belongs to.
     var ledger: LedgerID { get }
-    /// The last durable state; its position is the next to be given.
-    var durable: TreeHead { get }
     /// The time of the last durable batch; 0 for an empty log.
     var lastReceivedAt: Microseconds { get }
     /// The schema of records to come.
@@ -25,13 +23,6 @@ public protocol LogEngine: AnyObject, Sendable {
 
     /// Ends the segment and begins another whose records have `schema`. Blocks.
     func roll(to schema: LogSchema) throws(LogError)
-
-    /// Durable blocks in order, the first of which holds `position`; at least one unless `position`
-    /// is the end, then as many as fit `byteLimit` bytes of content. Blocks if it reads from disk.
-    func blocks(from position: Position, byteLimit: Int) throws(LogError) -> [DurableBlock]
-
-    /// The position after all batches with `received_at` ≤ `time`.
-    func position(asOf time: Microseconds) throws(LogError) -> Position
 
     /// Blocks until something at or beyond `position` is durable, the time is over, or the engine
     /// is closed; whether it is durable.

@@ -211,7 +211,8 @@ extension PostgresConnection {
         // What libpq itself reports has no code, and is about the connection even where its status
         // does not say so yet: a write failed, and the server's last words are still being read.
         if PQstatus(handle) == CONNECTION_BAD || ServerError.field(result, "C") == nil {
-            return .connectionLost(ServerError.trimmed(String(cString: PQresultErrorMessage(result))))
+            return .connectionLost(
+                ServerError.trimmed(String(cString: PQresultErrorMessage(result))))
         }
         let error = ServerError(result)
         guard error.sqlState == "57014" else { return .server(error) }

@@ -54,7 +54,8 @@ struct CopyTests {
         }
     }
 
-    @Test("A server that warns and dies in the middle of a COPY is a lost connection, to be retried")
+    @Test(
+        "A server that warns and dies in the middle of a COPY is a lost connection, to be retried")
     func dyingServer() throws {
         let server = try DyingServer()
         let connection = try PostgresConnection(.init(conninfo: server.conninfo))

@@ -1,0 +1,17 @@
+/// Where durable events are read from: an engine, or a log that another process writes.
+public protocol LogSource: AnyObject, Sendable {
+    /// The last state that is known to be durable.
+    var durable: TreeHead { get }
+
+    /// Durable blocks in order, the first of which holds `position`; at least one unless `position`
+    /// is the end, then as many as fit `byteLimit` bytes of content. Blocks if it reads from disk.
+    func blocks(from position: Position, byteLimit: Int) throws(LogError) -> [DurableBlock]
+
+    /// The position after all batches with `received_at` ≤ `time`.
+    func position(asOf time: Microseconds) throws(LogError) -> Position
+}
+
+extension LogSource {
+    /// The ledger that the log belongs to.
+    public var ledger: LedgerID { durable.ledger }
+}
