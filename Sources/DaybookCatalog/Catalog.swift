@@ -64,7 +64,7 @@ public struct Table: Sendable {
     public let slots: [SlotPlan]
 
     /// Postgres allows 1,600, fewer if they are wide.
-    static let columnCountMax = 1_000
+    public static let columnCountMax = 1_000
     /// What Postgres allows for an index.
     static let keyColumnCountMax = 32
 }

@@ -4,42 +4,62 @@ import Postgres
 /// The projections' checkpoints in Postgres: (ledger, position, tree size, root), one a projection,
 /// moved in the transaction that applies the events.
 enum Checkpoints {
+    /// A projection's row.
+    struct Entry {
+        /// Everything before it is applied.
+        let head: TreeHead
+        /// What the projection was built by; nil if an older program built it.
+        let shape: String?
+        let state: ProjectionStatus.State
+        let reason: String?
+    }
+
     /// All checkpoints by projection.
     ///
     /// - Throws: `ProjectionFault.contradiction` if one is another ledger's, or cannot be.
     static func load(
         _ connection: PostgresConnection, ledger: LedgerID
-    ) throws -> [String: TreeHead] {
+    ) throws -> [String: Entry] {
         let rows = try connection.query(
-            "SELECT projection, ledger::text AS ledger, position, tree_size, root"
-                + " FROM daybook.checkpoints", format: .binary)
-        var checkpoints: [String: TreeHead] = [:]
+            "SELECT projection, ledger::text AS ledger, position, tree_size, root, shape, state,"
+                + " reason FROM daybook.checkpoints", format: .binary)
+        var entries: [String: Entry] = [:]
         for row in rows {
-            guard let name = row.text("projection"), let text = row.text("ledger"),
-                let found = LedgerID(text), let position = row.int64("position"), position >= 0,
-                let size = row.int64("tree_size"), size >= 0, let root = row.bytes("root"),
-                root.count == Digest.byteCount
-            else { throw ProjectionFault.contradiction("a checkpoint in Postgres is not readable") }
-            guard found == ledger else {
-                throw ProjectionFault.contradiction(
-                    "the database holds projections of ledger \(found), this is \(ledger)")
+            guard let name = row.text("projection"), let head = TreeHead(reading: row) else {
+                throw ProjectionFault.contradiction("a checkpoint in Postgres is not readable")
             }
-            checkpoints[name] = TreeHead(
-                ledger: found, size: UInt64(size), position: position,
-                root: root.withUnsafeBytes { Digest($0) })
+            guard head.ledger == ledger else {
+                throw ProjectionFault.contradiction(
+                    "the database holds projections of ledger \(head.ledger), this is \(ledger)")
+            }
+            let state = row.text("state").flatMap { ProjectionStatus.State(rawValue: $0) }
+            entries[name] = Entry(
+                head: head, shape: row.text("shape"), state: state ?? .running,
+                reason: row.text("reason"))
         }
-        return checkpoints
+        return entries
     }
 
-    /// Begins a projection's checkpoint at `head`.
-    static func begin(_ connection: PostgresConnection, _ name: String, at head: TreeHead) throws {
+    /// Begins a projection's checkpoint at `head`, or sets it there.
+    static func begin(
+        _ connection: PostgresConnection, _ name: String, at head: TreeHead, shape: String
+    ) throws {
         _ = try connection.query(
-            "INSERT INTO daybook.checkpoints (projection, ledger, position, tree_size, root)"
-                + " VALUES ($1, $2::uuid, $3, $4, $5)",
-            [
-                .text(name), .text(head.ledger.description), .int64(head.position),
-                .int64(Int64(head.size)), .bytes(head.root.bytes),
-            ])
+            """
+            INSERT INTO daybook.checkpoints (projection, ledger, position, tree_size, root, shape)
+            VALUES ($1, $2::uuid, $3, $4, $5, $6)
+            ON CONFLICT (projection) DO UPDATE
+               SET ledger = excluded.ledger, position = excluded.position,
+                   tree_size = excluded.tree_size, root = excluded.root, shape = excluded.shape,
+                   state = 'running', reason = NULL, updated_at = now()
+            """, [.text(name)] + head.parameters + [.text(shape)])
+    }
+
+    /// Keeps what a projection was built by, where an older program did not.
+    static func adopt(_ connection: PostgresConnection, _ name: String, shape: String) throws {
+        _ = try connection.query(
+            "UPDATE daybook.checkpoints SET shape = $2 WHERE projection = $1 AND shape IS NULL",
+            [.text(name), .text(shape)])
     }
 
     /// Moves the checkpoints of `projections` from where they were read to `head`.
@@ -47,17 +67,14 @@ enum Checkpoints {
     /// It comes first in a transaction: the rows stay locked until the end, so that of two
     /// transactions over the same events the later one finds the checkpoint moved.
     ///
-    /// - Throws: `ProjectionFault.checkpointMoved` if one is not where it was read.
+    /// - Throws: `ProjectionFault.checkpointMoved` if one is not where it was read, or is paused.
     static func move(
         _ connection: PostgresConnection, _ projections: [(name: String, from: Position)],
         to head: TreeHead
     ) throws {
         precondition(projections.allSatisfy { $0.from < head.position }, "checkpoints move forward")
         let values = projections.indices.map { "($\($0 * 2 + 5), $\($0 * 2 + 6)::bigint)" }
-        var parameters: [PostgresValue?] = [
-            .text(head.ledger.description), .int64(head.position), .int64(Int64(head.size)),
-            .bytes(head.root.bytes),
-        ]
+        var parameters = head.parameters
         for projection in projections {
             parameters.append(.text(projection.name))
             parameters.append(.int64(projection.from))
@@ -69,6 +86,7 @@ enum Checkpoints {
                    updated_at = now()
               FROM (VALUES \(values.joined(separator: ", "))) AS v (name, position)
              WHERE c.projection = v.name AND c.position = v.position AND c.ledger = $1::uuid
+               AND c.state <> 'paused'
             """, parameters)
         guard moved.affectedRowCount == projections.count else {
             throw ProjectionFault.checkpointMoved
@@ -89,8 +107,8 @@ enum Checkpoints {
     ///
     /// - Throws: `ProjectionFault.contradiction` if it is ahead of the log, or the log had another
     ///   past at that position.
-    static func check(_ checkpoint: TreeHead, of name: String, engine: any LogEngine) throws {
-        let durable = engine.durable
+    static func check(_ checkpoint: TreeHead, of name: String, source: any LogSource) throws {
+        let durable = source.durable
         guard checkpoint.position <= durable.position else {
             throw ProjectionFault.contradiction(
                 "projection \(name) in Postgres is at position \(checkpoint.position), the log ends"
@@ -98,9 +116,9 @@ enum Checkpoints {
         }
         let known: TreeHead? =
             switch checkpoint.position {
-            case 0: .start(of: engine.ledger)
+            case 0: .start(of: source.ledger)
             case durable.position: durable
-            default: try engine.blocks(from: checkpoint.position - 1, byteLimit: 1).first?.head
+            default: try source.blocks(from: checkpoint.position - 1, byteLimit: 1).first?.head
             }
         guard known == checkpoint else {
             throw ProjectionFault.contradiction(
@@ -114,5 +132,24 @@ extension TreeHead {
     /// Before the first event.
     static func start(of ledger: LedgerID) -> TreeHead {
         TreeHead(ledger: ledger, size: 0, position: 0, root: MerkleFrontier().root)
+    }
+
+    /// The head that a row of `checkpoints` or `rebuilds` holds; nil if it is none.
+    init?(reading row: PostgresRow) {
+        guard let text = row.text("ledger"), let ledger = LedgerID(text),
+            let position = row.int64("position"), position >= 0,
+            let size = row.int64("tree_size"), size >= 0, let root = row.bytes("root"),
+            root.count == Digest.byteCount
+        else { return nil }
+        self.init(
+            ledger: ledger, size: UInt64(size), position: position,
+            root: root.withUnsafeBytes { Digest($0) })
+    }
+
+    /// Ledger, position, size and root, in the order of the columns.
+    var parameters: [PostgresValue?] {
+        [
+            .text(ledger.description), .int64(position), .int64(Int64(size)), .bytes(root.bytes),
+        ]
     }
 }

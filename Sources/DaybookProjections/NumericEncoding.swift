@@ -69,3 +69,41 @@ enum NumericEncoding {
         }
     }
 }
+
+/// A `numeric` in its binary form back to its unscaled integer. Source: as for `NumericEncoding`.
+enum NumericDecoding {
+    /// The value times ten to the power of `scale`; the value has no more digits than that.
+    static func unscaled(_ bytes: UnsafeRawBufferPointer, scale: Int) -> Int128 {
+        func word(_ place: Int) -> Int {
+            Int(Int16(bigEndian: bytes.loadUnaligned(fromByteOffset: place * 2, as: Int16.self)))
+        }
+        let count = word(0)
+        let weight = word(1)
+        let isNegative = word(2) == 0x4000
+        precondition(bytes.count == 8 + 2 * count, "a numeric has the groups that it says")
+        let fractionGroupCount = (scale + 3) / 4
+        var value: Int128 = 0
+        // From the first group to the last one that the scale reaches; groups that are zero at
+        // either end are not there.
+        let places = stride(
+            from: max(weight, -fractionGroupCount), through: -fractionGroupCount, by: -1)
+        for place in places {
+            let index = weight - place
+            let group = index < count ? Int128(word(4 + index)) : 0
+            if place == -fractionGroupCount && fractionGroupCount > 0 {
+                // The last group is filled up with zeros, which have no place in the result.
+                let (factor, divisor): (Int128, Int128) =
+                    switch fractionGroupCount * 4 - scale {
+                    case 0: (10_000, 1)
+                    case 1: (1000, 10)
+                    case 2: (100, 100)
+                    default: (10, 1000)
+                    }
+                value = value * factor + group / divisor
+            } else {
+                value = value * 10_000 + group
+            }
+        }
+        return isNegative ? -value : value
+    }
+}

@@ -6,6 +6,11 @@ public struct ProjectionStatus: Sendable, Equatable {
     public enum State: String, Sendable {
         /// Applies events as they become durable.
         case running
+        /// Stands still because an operator said so.
+        case paused
+        /// Is being made anew beside its tables, which stay as they are until it is done: its
+        /// definition changed, or it is new and the log is long.
+        case building
         /// Met an event that it cannot apply. It stands before it until the cause is mended and
         /// the server is started again; other projections go on.
         case failed
@@ -30,6 +35,12 @@ public struct ProjectionStatus: Sendable, Equatable {
         self.position = position
         self.state = state
         self.reason = reason
+    }
+
+    /// Why a projection failed, and what to do about it.
+    static func failure(of name: String, _ reason: String) -> String {
+        "\(reason); mend the cause, then `daybook projections resume \(name)`, or `daybook rebuild"
+            + " \(name)` if its table is what is wrong"
     }
 }
 

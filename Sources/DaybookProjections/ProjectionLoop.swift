@@ -48,9 +48,14 @@ struct ProjectionLoop: Sendable {
         try connection.execute("SET synchronous_commit = off")
         try setUp(connection)
         let transcoders = TranscoderSet(catalog: catalog)
+        var lastLook = ContinuousClock.now
         while !board.isStopping {
+            if board.isStale || ContinuousClock.now - lastLook > .seconds(1) {
+                try readAgainIfChanged(connection)
+                lastLook = .now
+            }
             guard let position = running.map(\.from).min() else {
-                pause(seconds: 1)
+                pause(seconds: 0.25)
                 continue
             }
             var blocks = try engine.blocks(from: position, byteLimit: options.byteLimit)[...]
@@ -67,18 +72,28 @@ struct ProjectionLoop: Sendable {
     private func setUp(_ connection: PostgresConnection) throws {
         try Migrations(folder: options.migrationsFolder, schema: "daybook").apply(on: connection)
         let setup = TableSetup(
-            connection: connection, catalog: catalog, schema: options.schema,
-            ledger: engine.ledger)
-        let outcome = try setup.run()
-        for (name, checkpoint) in outcome.checkpoints {
-            try Checkpoints.check(checkpoint, of: name, engine: engine)
-        }
-        board.load(outcome.checkpoints)
-        for (name, reason) in outcome.faults { stop(name, reason) }
-        for status in board.statuses where status.state != .running {
+            connection: connection, catalog: catalog, schema: options.schema, source: engine)
+        for status in board.load(try setup.run(previous: board.statuses)) {
+            sayStopped(status)
             try Checkpoints.note(connection, status)
         }
         if board.set(.connected) { logger.info("Postgres is there") }
+    }
+
+    /// Looks whether somebody has paused, resumed or rebuilt a projection.
+    private func readAgainIfChanged(_ connection: PostgresConnection) throws {
+        let entries = try Checkpoints.load(connection, ledger: engine.ledger)
+        let isChanged = board.statuses.contains { status in
+            guard let entry = entries[status.name] else { return false }
+            switch status.state {
+            case .running: return entry.state == .paused || entry.head.position != status.position
+            case .paused, .failed: return entry.state == .running
+            case .building:
+                return entry.shape == ProjectionShape.digest(of: status.name, in: catalog)
+            case .halted: return false
+            }
+        }
+        if isChanged || board.isStale { throw ProjectionFault.checkpointMoved }
     }
 
     private var running: [ProjectionStep.Participant] {
@@ -119,8 +134,8 @@ struct ProjectionLoop: Sendable {
                 try connection.transaction {
                     try Checkpoints.move(connection, moving.map { ($0.name, $0.from) }, to: head)
                     let step = ProjectionStep(
-                        connection, schema: options.schema, transcoders: transcoders,
-                        participants: moving)
+                        connection, into: .init(schema: options.schema),
+                        transcoders: transcoders, participants: moving)
                     try step.apply(blocks)
                 }
                 board.move(moving.map(\.name), to: head.position)
@@ -136,15 +151,18 @@ struct ProjectionLoop: Sendable {
     @discardableResult
     private func stop(_ name: String, _ reason: String) -> [ProjectionStatus] {
         let stopped = board.stop(
-            name, .failed, reason: "\(reason); mend the cause and start the server again")
-        for status in stopped {
-            logger.critical(
-                "a projection stopped",
-                metadata: [
-                    "projection": "\(name)", "position": "\(status.position)", "why": "\(reason)",
-                ])
-        }
+            name, .failed, reason: ProjectionStatus.failure(of: name, reason))
+        for status in stopped { sayStopped(status) }
         return stopped
+    }
+
+    private func sayStopped(_ status: ProjectionStatus) {
+        logger.critical(
+            "a projection stopped",
+            metadata: [
+                "projection": "\(status.name)", "position": "\(status.position)",
+                "why": "\(status.reason ?? "")",
+            ])
     }
 
     /// Nothing can go on: all stands until a restart, and the database is left as it is.

@@ -2,8 +2,8 @@ import Avro
 import DaybookLog
 import Postgres
 
-/// The rows of one transaction of the projector: those of some blocks into their tables, the
-/// batches and rejections into the audit tables.
+/// The rows of one transaction of the projector: those of some blocks into their tables, what they
+/// add up to into the aggregates, the batches and rejections into the audit tables.
 ///
 /// One table is streamed, that of a block's first batch: Postgres loads while later rows are still
 /// transcoded. Rows of other tables and the audit wait in memory until their turn. A byte of the
@@ -15,14 +15,28 @@ final class ProjectionStep {
         let from: Position
     }
 
+    /// The schemas that rows go to: the live ones, or that of tables which are built beside them.
+    struct Destination {
+        /// Where the dictionary's tables and the aggregates are.
+        let schema: String
+        /// Where `batches` and `rejections` are.
+        var auditSchema = "daybook"
+    }
+
     private let connection: PostgresConnection
-    private let schema: String
+    private let destination: Destination
     private let transcoders: TranscoderSet
     /// Tables that take part, by name: rows below the position are there already.
     private let tables: [String: Position]
     /// Where the audit stands, if it takes part.
     private let audit: Position?
+    /// Aggregates that take part, by the table they are made from.
+    private var folds: [String: [Fold]] = [:]
+    /// Groups that were folded and are to be written.
+    private var groups: [(plan: AggregatePlan, parameters: [PostgresValue?])] = []
     private var buffers: [TableRun: Buffer] = [:]
+    /// A row that is folded and goes nowhere else.
+    private var scratch = ByteSink(capacity: 1024)
     private var batches = ByteSink(capacity: 4096)
     private var rejections = ByteSink(capacity: 4096)
 
@@ -31,19 +45,44 @@ final class ProjectionStep {
         var sink = ByteSink(capacity: 1 << 16)
     }
 
+    /// An aggregate that takes part, and where it stands.
+    private struct Fold {
+        let fold: AggregateFold
+        let from: Position
+    }
+
+    /// What becomes of a batch's accepted rows: where they go, if anywhere, and what is folded.
+    private struct RowSinks {
+        let run: TableRun
+        let transcoder: RowTranscoder
+        let buffer: Buffer?
+        let folds: [Fold]
+    }
+
     /// How many bytes a piece of a COPY has.
     private static let pieceByteCount = 1 << 17
 
     init(
-        _ connection: PostgresConnection, schema: String, transcoders: TranscoderSet,
-        participants: [Participant]
+        _ connection: PostgresConnection, into destination: Destination,
+        transcoders: TranscoderSet, participants: [Participant]
     ) {
         self.connection = connection
-        self.schema = schema
+        self.destination = destination
         self.transcoders = transcoders
-        var positions = Dictionary(uniqueKeysWithValues: participants.map { ($0.name, $0.from) })
-        audit = positions.removeValue(forKey: auditProjectionName)
-        tables = positions
+        var tables: [String: Position] = [:]
+        var audit: Position?
+        for participant in participants {
+            if participant.name == auditProjectionName {
+                audit = participant.from
+            } else if let plan = transcoders.aggregate(named: participant.name) {
+                folds[plan.aggregate.table, default: []].append(
+                    Fold(fold: AggregateFold(plan), from: participant.from))
+            } else {
+                tables[participant.name] = participant.from
+            }
+        }
+        self.tables = tables
+        self.audit = audit
     }
 
     /// Applies the blocks inside the open transaction.
@@ -67,6 +106,7 @@ final class ProjectionStep {
         for (run, buffer) in buffers {
             try copy(run) { try $0.write(buffer.sink.unsafeBytes) }
         }
+        try writeGroups()
         try copyAudit("batches", AuditTranscoder.batchColumns, batches.unsafeBytes)
         try copyAudit("rejections", AuditTranscoder.rejectionColumns, rejections.unsafeBytes)
     }
@@ -97,39 +137,41 @@ final class ProjectionStep {
 
     private func transcode(_ reader: inout BatchReader) throws {
         let facts = reader.facts
-        let takesRows = tables[facts.table].map { $0 <= facts.position } ?? false
         let takesAudit = audit.map { $0 <= facts.position } ?? false
-        var rejectedCount = 0
-        if takesRows {
-            let run = try transcoders.run(facts.table, schema: reader.schema)
-            let buffer = buffer(of: run)
-            rejectedCount = try pass(
-                &reader, run.branch, transcoders[run], into: &buffer.sink, takesAudit: takesAudit)
-        } else if takesAudit {
-            var nothing = ByteSink(capacity: 0)
-            rejectedCount = try pass(&reader, nil, nil, into: &nothing, takesAudit: true)
-        }
+        let sinks = try rowSinks(of: facts, reader.schema)
+        guard sinks != nil || takesAudit else { return }
+        let rejectedCount = try pass(&reader, sinks, takesAudit: takesAudit)
         if takesAudit {
             try AuditTranscoder.appendBatch(
                 facts, rowCount: reader.rowCount, rejectedCount: rejectedCount, to: &batches)
         }
     }
 
-    /// Goes through a batch's rows: appends the accepted ones to `sink` if there is a transcoder
-    /// for them, the rejected ones to the audit; returns how many were rejected.
+    /// Where a batch's accepted rows go; nil if nobody takes them.
+    private func rowSinks(of facts: BatchFacts, _ schema: LogSchema) throws -> RowSinks? {
+        let takesRows = tables[facts.table].map { $0 <= facts.position } ?? false
+        let folds = folds[facts.table]?.filter { $0.from <= facts.position } ?? []
+        guard takesRows || !folds.isEmpty else { return nil }
+        let run = try transcoders.run(facts.table, schema: schema)
+        return RowSinks(
+            run: run, transcoder: transcoders[run], buffer: takesRows ? buffer(of: run) : nil,
+            folds: folds)
+    }
+
+    /// Goes through a batch's rows: accepted ones to where they go, rejected ones to the audit;
+    /// returns how many were rejected.
     private func pass(
-        _ reader: inout BatchReader, _ ownBranch: Int?, _ transcoder: RowTranscoder?,
-        into sink: inout ByteSink, takesAudit: Bool
+        _ reader: inout BatchReader, _ sinks: RowSinks?, takesAudit: Bool
     ) throws -> Int {
         let facts = reader.facts
         let rejectionBranch = reader.schema.rejectionBranch
         var position = facts.position
         var rejectedCount = 0
         while let branch = try reader.nextBranch() {
-            if branch == ownBranch, let transcoder {
+            if let sinks, branch == sinks.run.branch {
                 do {
-                    try transcoder.append(&reader.cursor, position: position, to: &sink)
-                } catch {
+                    try take(&reader.cursor, position: position, sinks)
+                } catch let error as AvroDecodingError {
                     throw ProjectionFault.cannotApply(
                         projection: facts.table,
                         reason: "the event at position \(position) is not as its schema says:"
@@ -151,6 +193,47 @@ final class ProjectionStep {
         return rejectedCount
     }
 
+    /// Takes one accepted row into its table's COPY and the aggregates' groups.
+    @inline(__always)
+    private func take(
+        _ cursor: inout ByteCursor, position: Position, _ sinks: RowSinks
+    ) throws {
+        guard let buffer = sinks.buffer else {
+            scratch.removeAll()
+            try sinks.transcoder.append(&cursor, position: position, to: &scratch)
+            return fold(scratch.unsafeBytes, sinks)
+        }
+        let start = buffer.sink.count
+        try sinks.transcoder.append(&cursor, position: position, to: &buffer.sink)
+        if sinks.folds.isEmpty { return }
+        fold(UnsafeRawBufferPointer(rebasing: buffer.sink.unsafeBytes[start...]), sinks)
+    }
+
+    @inline(__always)
+    private func fold(_ row: UnsafeRawBufferPointer, _ sinks: RowSinks) {
+        for fold in sinks.folds {
+            fold.fold.add(row, columns: sinks.transcoder.columns)
+            if fold.fold.isFull { takeGroups(of: fold.fold) }
+        }
+    }
+
+    /// Sets a fold's groups aside, to be written when no COPY is under way.
+    private func takeGroups(of fold: AggregateFold) {
+        if !fold.isEmpty { groups.append((fold.plan, fold.takeParameters())) }
+    }
+
+    /// Brings the aggregates' groups up to date.
+    private func writeGroups() throws {
+        for fold in folds.values.joined() { takeGroups(of: fold.fold) }
+        for (plan, parameters) in groups {
+            let name = plan.aggregate.name
+            try refusing(name) {
+                _ = try connection.query(
+                    plan.upsert(into: SQL.identifier(destination.schema, name)), parameters)
+            }
+        }
+    }
+
     private func buffer(of run: TableRun) -> Buffer {
         if let buffer = buffers[run] { return buffer }
         let buffer = Buffer()
@@ -160,7 +243,7 @@ final class ProjectionStep {
 
     private func copy(_ run: TableRun, _ body: (inout CopyWriter) throws -> Void) throws {
         try copy(
-            run.table, into: SQL.identifier(schema, run.table),
+            run.table, into: SQL.identifier(destination.schema, run.table),
             columns: transcoders[run].columns.map(SQL.identifier), body)
     }
 
@@ -168,26 +251,35 @@ final class ProjectionStep {
         _ table: String, _ columns: [String], _ rows: UnsafeRawBufferPointer
     ) throws {
         if rows.isEmpty { return }
-        try copy(auditProjectionName, into: "daybook.\(table)", columns: columns) {
-            try $0.write(rows)
-        }
+        try copy(
+            auditProjectionName, into: SQL.identifier(destination.auditSchema, table),
+            columns: columns
+        ) { try $0.write(rows) }
     }
 
-    /// Runs one COPY, and says which projection failed if Postgres refuses it for good.
+    /// Runs one COPY.
     private func copy(
         _ projection: String, into table: String, columns: [String],
         _ body: (inout CopyWriter) throws -> Void
     ) throws {
         let names = columns.joined(separator: ", ")
-        do {
+        try refusing(projection) {
             _ = try connection.copyIn("COPY \(table) (\(names)) FROM STDIN (FORMAT binary)") {
                 try $0.write(BinaryCopy.header)
                 try body(&$0)
                 try $0.write(BinaryCopy.trailer)
             }
+        }
+    }
+
+    /// Says which projection failed if Postgres refuses it for good.
+    private func refusing(_ projection: String, _ body: () throws -> Void) throws {
+        do {
+            try body()
         } catch let error as PostgresError {
             guard case .server(let refusal) = error, !error.isTransient else { throw error }
-            throw ProjectionFault.cannotApply(projection: projection, reason: refusal.description)
+            throw ProjectionFault.cannotApply(
+                projection: projection, reason: refusal.description)
         }
     }
 }

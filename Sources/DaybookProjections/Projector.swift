@@ -40,7 +40,7 @@ public final class Projector: Sendable {
         engine: any LogEngine, catalog: Catalog, options: Options, logger: Logger,
         connect: @escaping @Sendable () throws -> PostgresConnection
     ) {
-        board = StatusBoard(catalog.tables.map(\.name) + [auditProjectionName])
+        board = StatusBoard(ProjectionShape.names(of: catalog))
         loop = ProjectionLoop(
             engine: engine, catalog: catalog, options: options, logger: logger, board: board,
             connect: connect)

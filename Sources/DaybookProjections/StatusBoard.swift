@@ -7,6 +7,7 @@ final class StatusBoard: Sendable {
     private struct Content {
         var statuses: [String: ProjectionStatus]
         var postgres = PostgresState.starting
+        var isStale = false
         var isRunning = false
         var isStopping = false
         var waitingForEnd: [CheckedContinuation<Void, Never>] = []
@@ -35,14 +36,24 @@ final class StatusBoard: Sendable {
         }
     }
 
-    /// Takes over where projections stand in Postgres; those that stopped stay so.
-    func load(_ checkpoints: [String: TreeHead]) {
+    /// Takes over how projections stand in Postgres; gives those that failed by that.
+    func load(_ statuses: [ProjectionStatus]) -> [ProjectionStatus] {
         content.withLock { content in
-            for (name, checkpoint) in checkpoints {
-                content.statuses[name]?.position = checkpoint.position
+            var failed: [ProjectionStatus] = []
+            for status in statuses {
+                let known = content.statuses.updateValue(status, forKey: status.name)
+                if status.state == .failed && known?.state != .failed { failed.append(status) }
             }
+            content.isStale = false
+            return failed
         }
     }
+
+    /// Whether somebody else has changed what stands in Postgres.
+    var isStale: Bool { content.withLock { $0.isStale } }
+
+    /// Notes that what stands in Postgres is to be read again.
+    func noteChange() { content.withLock { $0.isStale = true } }
 
     /// Moves running projections to `position`.
     func move(_ names: [String], to position: Position) {

@@ -16,10 +16,16 @@ final class TranscoderSet {
     private let catalog: Catalog
     private var schemas: [LogSchema] = []
     private var transcoders: [TableRun: RowTranscoder] = [:]
+    private let plans: [String: AggregatePlan]
 
     init(catalog: Catalog) {
         self.catalog = catalog
+        let plans = catalog.aggregates.map { ($0.name, AggregatePlan($0, in: catalog)) }
+        self.plans = Dictionary(uniqueKeysWithValues: plans)
     }
+
+    /// How the rows of an aggregate are made, if there is one of that name.
+    func aggregate(named name: String) -> AggregatePlan? { plans[name] }
 
     /// The run of a table's rows under a schema.
     ///

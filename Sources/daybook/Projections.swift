@@ -79,10 +79,7 @@ final class Projections: ProjectionStatusSource {
                 name: status.name, position: status.position,
                 state: isWaiting ? "waiting" : status.state.rawValue)
         }
-        let aggregates = catalog.aggregates.map {
-            DaybookServer.ProjectionStatus(name: $0.name, position: 0, state: "waiting")
-        }
-        return (kept + aggregates).sorted { $0.name < $1.name }
+        return kept.sorted { $0.name < $1.name }
     }
 
     var postgres: String { place.conninfo }
