@@ -9,6 +9,9 @@ import NIOCore
 struct LocalClient {
     let socketPath: String
 
+    /// How long a private Postgres that is being started is waited for.
+    private static let patienceSeconds = 20.0
+
     /// The client of the server that runs on a ledger; nil if none answers.
     init?(dataFolder: String) {
         let socket = LocalSocket(dataFolder: dataFolder)
@@ -19,6 +22,19 @@ struct LocalClient {
     /// The server's status as it came: one JSON object.
     func status() async throws -> Data {
         try await answer(to: request("GET", "/local/v1/status"))
+    }
+
+    /// The status once the server knows where its Postgres is: a private one that is being started
+    /// is waited for, so that the conninfo is there to be used.
+    func settledStatus() async throws -> Data {
+        struct Report: Decodable { let postgres_state: String }
+        let deadline = ContinuousClock.now + .seconds(LocalClient.patienceSeconds)
+        while true {
+            let data = try await status()
+            let report = try JSONDecoder().decode(Report.self, from: data)
+            if report.postgres_state != "starting" || ContinuousClock.now > deadline { return data }
+            try await Task.sleep(for: .milliseconds(50))
+        }
     }
 
     /// Sends a file to be imported; `body` gives its bytes.

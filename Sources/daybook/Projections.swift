@@ -5,6 +5,7 @@ import DaybookSegments
 import DaybookServer
 import Foundation
 import Logging
+import Postgres
 import Synchronization
 
 /// The projector and the Postgres that it projects into: a server of the user's, or one of our own
@@ -39,6 +40,9 @@ final class Projections: ProjectionStatusSource {
         isStarted.withLock { $0 = true }
         projector.start()
     }
+
+    /// A connection for a command beside the projector; the projections have been started. Blocks.
+    func connect() throws -> PostgresConnection { try place.connect() }
 
     /// Ends after the transaction under way, and stops a Postgres of our own.
     func stop() async {

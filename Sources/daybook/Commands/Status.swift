@@ -24,10 +24,6 @@ struct Status: AsyncParsableCommand {
         Console.write(status.description)
     }
 
-    /// How long a private Postgres that is being started is waited for, so that the conninfo is
-    /// there to be used.
-    private static let patienceSeconds = 20.0
-
     private func statusText() async throws -> String {
         guard let client = LocalClient(dataFolder: settings.dataFolder) else {
             return try await withCheckedThrowingContinuation { continuation in
@@ -36,15 +32,7 @@ struct Status: AsyncParsableCommand {
                 }
             }
         }
-        let deadline = ContinuousClock.now + .seconds(Status.patienceSeconds)
-        while true {
-            let data = try await client.status()
-            let report = try JSONDecoder().decode(Report.self, from: data)
-            if report.postgres_state != "starting" || ContinuousClock.now > deadline {
-                return String(decoding: data, as: UTF8.self)
-            }
-            try await Task.sleep(for: .milliseconds(50))
-        }
+        return String(decoding: try await client.settledStatus(), as: UTF8.self)
     }
 
     /// Without a server: the log by itself, and the checkpoints that Postgres has. Blocks.
