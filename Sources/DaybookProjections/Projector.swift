@@ -4,7 +4,8 @@ import Foundation
 import Logging
 import Postgres
 
-/// Keeps the tables and the audit in Postgres in step with the log, on a thread of its own.
+/// Keeps the tables, the aggregates and the audit in Postgres in step with the log, on threads of
+/// its own; makes those anew, beside the old ones, whose definition has changed.
 ///
 /// It waits for Postgres as long as it takes, and catches up when it is there. Rows and checkpoints
 /// commit together, so an event is applied exactly once whatever is killed when. It asserts that it
@@ -32,6 +33,7 @@ public final class Projector: Sendable {
     }
 
     private let loop: ProjectionLoop
+    private let builder: BuilderLoop
     private let board: StatusBoard
 
     /// A projector of `engine`'s events. `connect` gives a new connection, and may start Postgres
@@ -44,6 +46,9 @@ public final class Projector: Sendable {
         loop = ProjectionLoop(
             engine: engine, catalog: catalog, options: options, logger: logger, board: board,
             connect: connect)
+        builder = BuilderLoop(
+            engine: engine, catalog: catalog, options: options, logger: logger, board: board,
+            connect: connect)
     }
 
     /// Every projection's state, in order of name.
@@ -54,12 +59,17 @@ public final class Projector: Sendable {
 
     /// Begins to project.
     public func start() {
-        board.begin()
-        let thread = Thread { [loop, board] in
-            loop.run()
-            board.end()
+        board.begin(threadCount: 2)
+        start("projector") { [loop] in loop.run() }
+        start("builder") { [builder] in builder.run() }
+    }
+
+    private func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        let thread = Thread { [board] in
+            body()
+            board.endThread()
         }
-        thread.name = "projector"
+        thread.name = name
         thread.stackSize = 1 << 20
         thread.start()
     }
@@ -79,7 +89,7 @@ public final class Projector: Sendable {
                 $0.position < position && names?.contains($0.name) ?? true
             }
             if behind.isEmpty { return true }
-            let isHopeless = behind.contains { $0.state != .running }
+            let isHopeless = behind.contains { $0.state != .running && $0.state != .building }
             if isHopeless || ContinuousClock.now >= deadline { return false }
             try? await Task.sleep(for: pause)
             if Task.isCancelled { return false }

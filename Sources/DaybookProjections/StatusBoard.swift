@@ -8,7 +8,7 @@ final class StatusBoard: Sendable {
         var statuses: [String: ProjectionStatus]
         var postgres = PostgresState.starting
         var isStale = false
-        var isRunning = false
+        var threadCount = 0
         var isStopping = false
         var waitingForEnd: [CheckedContinuation<Void, Never>] = []
     }
@@ -78,31 +78,33 @@ final class StatusBoard: Sendable {
         }
     }
 
-    /// Notes that the thread runs; it does not run yet.
-    func begin() {
+    /// Notes that threads run; none does yet.
+    func begin(threadCount: Int) {
         content.withLock { content in
-            precondition(!content.isRunning && !content.isStopping, "a projector is started once")
-            content.isRunning = true
+            precondition(
+                content.threadCount == 0 && !content.isStopping, "a projector is started once")
+            content.threadCount = threadCount
         }
     }
 
-    /// Notes that the thread has ended, and wakes those who wait for it.
-    func end() {
+    /// Notes that a thread has ended, and wakes those who wait when it was the last.
+    func endThread() {
         let waiting = content.withLock { content in
-            content.isRunning = false
+            content.threadCount -= 1
+            guard content.threadCount == 0 else { return [CheckedContinuation<Void, Never>]() }
             defer { content.waitingForEnd = [] }
             return content.waitingForEnd
         }
         for continuation in waiting { continuation.resume() }
     }
 
-    /// Asks the thread to end, and waits until it has.
+    /// Asks the threads to end, and waits until they have.
     func stopAndWait() async {
         await withCheckedContinuation { continuation in
             let isRunning = content.withLock { content in
                 content.isStopping = true
-                if content.isRunning { content.waitingForEnd.append(continuation) }
-                return content.isRunning
+                if content.threadCount > 0 { content.waitingForEnd.append(continuation) }
+                return content.threadCount > 0
             }
             if !isRunning { continuation.resume() }
         }

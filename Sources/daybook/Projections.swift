@@ -57,7 +57,9 @@ final class Projections: ProjectionStatusSource {
         var deadline = ContinuousClock.now + .seconds(Projections.patienceSeconds)
         while !(await projector.waitUntilApplied(end, timeoutSeconds: 0.2)) {
             let statuses = projector.statuses
-            if statuses.contains(where: { $0.state != .running }) { return false }
+            if statuses.contains(where: { $0.state != .running && $0.state != .building }) {
+                return false
+            }
             if projector.postgres == .connected {
                 deadline = ContinuousClock.now + .seconds(Projections.patienceSeconds)
             } else if ContinuousClock.now > deadline {

@@ -17,14 +17,16 @@ final class PieceSource: Sendable {
     private let end: Position
     private let place: Mutex<Place>
 
-    /// How many rows a piece has, about: enough that a transaction costs nothing beside them.
-    private static let rowCount = 200_000
+    private let rowCount: Int
+
     /// How much of the log a piece holds, in bytes of blocks.
     private static let byteCountMax = 24 << 20
 
-    /// Deals out what is before `end`, but for `done`.
-    init(_ source: any LogSource, end: Position, done: [Range<Position>]) {
+    /// Deals out what is before `end`, but for `done`, in pieces of about `rowCount` rows.
+    init(_ source: any LogSource, end: Position, done: [Range<Position>], rowCount: Int) {
+        precondition(rowCount > 0, "a piece has rows")
         self.source = source
+        self.rowCount = rowCount
         self.end = end
         let sorted = done.sorted { $0.lowerBound < $1.lowerBound }
         place = Mutex(Place(next: 0, done: sorted[...]))
@@ -45,7 +47,7 @@ final class PieceSource: Sendable {
             let start = place.next
             func hasRoom() -> Bool {
                 place.next < limit && byteCount < PieceSource.byteCountMax
-                    && place.next - start < PieceSource.rowCount
+                    && place.next - start < rowCount
             }
             while hasRoom() {
                 for block in try source.blocks(from: place.next, byteLimit: 4 << 20)

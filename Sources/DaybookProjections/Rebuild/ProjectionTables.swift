@@ -68,7 +68,7 @@ struct ProjectionTables {
         for table in tables { try connection.execute("DROP TABLE IF EXISTS \(build(table))") }
     }
 
-    /// Makes keys and indexes, those too that somebody has added to the live tables; gives a note
+    /// Makes keys and indexes inside the caller's transaction, those too that somebody has added to the live tables; gives a note
     /// for each of these that does not fit the new table.
     func index(_ connection: PostgresConnection) throws -> [String] {
         if let ddl, !isKeyedFirst {
@@ -77,10 +77,12 @@ struct ProjectionTables {
         var notes: [String] = []
         for table in tables {
             for statement in try addedIndexes(of: table, connection) {
+                try connection.execute("SAVEPOINT added")
                 do {
                     try connection.execute(statement.sql)
-                } catch let error as PostgresError {
+                } catch {
                     guard case .server = error, !error.isTransient else { throw error }
+                    try connection.execute("ROLLBACK TO SAVEPOINT added")
                     notes.append("\(statement.name) was not carried over: \(error)")
                 }
             }

@@ -35,7 +35,8 @@ extension Rebuild {
     func fill(_ end: TreeHead, _ connection: PostgresConnection) throws {
         let done = try PieceSource.done(connection, name)
         let fill = Fill(
-            PieceSource(try source(), end: end.position, done: done),
+            PieceSource(
+                try source(), end: end.position, done: done, rowCount: options.pieceRowCount),
             eventCountBefore: done.reduce(0) { $0 + Int64($1.count) })
         let copying = Copying(
             name: name, transcoders: { [catalog] in TranscoderSet(catalog: catalog) },

@@ -11,12 +11,13 @@ extension Rebuild {
     ) throws {
         let deadline = ContinuousClock.now + .seconds(options.patienceSeconds)
         while true {
-            let old = try connection.query(
-                """
-                SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND pid <> pg_backend_pid()
-                   AND backend_xmin IS NOT NULL AND age(backend_xmin) > age($1::xid)
-                """, [.text(fence)])[0].int64(0) ?? 0
+            let old =
+                try connection.query(
+                    """
+                    SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND pid <> pg_backend_pid()
+                       AND backend_xmin IS NOT NULL AND age(backend_xmin) > age($1::xid)
+                    """, [.text(fence)])[0].int64(0) ?? 0
             if old == 0 { return }
             if isStopping() { throw RebuildError.stopped }
             if ContinuousClock.now > deadline {

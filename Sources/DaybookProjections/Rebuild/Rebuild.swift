@@ -20,6 +20,8 @@ public final class Rebuild {
         public var migrationsFolder: String
         /// How many connections copy at the same time.
         public var connectionCount = 2
+        /// How many rows are copied in a transaction, about.
+        public var pieceRowCount = 200_000
         /// Whether the new tables are compared, and not swapped.
         public var isDryRun = false
         /// Whether the new tables are compared with the live ones.
@@ -211,7 +213,9 @@ public final class Rebuild {
             let target =
                 live.flatMap { $0.state == .running && $0.shape == shape ? $0.head.position : nil }
                 ?? log.durable.position
-            if head.position + Rebuild.nearEventCount >= min(target, log.durable.position) { return }
+            if head.position + Rebuild.nearEventCount >= min(target, log.durable.position) {
+                return
+            }
             try follow(&head, to: min(target, log.durable.position), log, connection) { work in
                 try connection.transaction { try work() }
             }
