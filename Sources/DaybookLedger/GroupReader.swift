@@ -47,13 +47,15 @@ struct GroupReader: KeyReader {
         of constraint: KeyConstraint, in batch: JudgedBatch, row: Int
     ) -> [UInt8]? {
         let place = batch.rows[row]
-        let shape = tables[batch.table.index].shape
-        guard place.isCandidate, let layout = KeyLayout(constraint, in: shape) else { return nil }
+        let table = tables[batch.table.index]
+        guard place.isCandidate,
+            let layout = table.rules.first(where: { $0.takes(constraint) })?.layout
+        else { return nil }
         let start = Int(place.encodedStart)
         let range = start..<(start + Int(place.encodedCount))
         return batch.encoded.withUnsafeBytes(in: range) { bytes in
             var cursor = ByteCursor(bytes)
-            do { try values.read(&cursor, shape: shape) } catch {
+            do { try values.read(&cursor, shape: table.shape) } catch {
                 preconditionFailure("intake encodes rows as the schema says: \(error)")
             }
             return layout.withKeyBytes(of: values) { $0.map { Array($0) } }

@@ -24,7 +24,7 @@ struct LedgerOpening {
         let view = try viewing { () throws(KeyStoreFault) in try store.view() }
         var sequencer = Sequencer(
             catalog: catalog, schema: engine.schema, fingerprintKey: builder.fingerprintKey,
-            keys: try keys(builder, view), stored: StoredKeys(lookup: lookup),
+            keys: try keys(builder, view), stored: StoredKeys(lookup: lookup, catalog: catalog),
             clock: ClockGuard(reading(), limitSeconds: options.clockJumpLimitSeconds),
             position: engine.durable.position, lastReceivedAt: engine.lastReceivedAt)
         if isNew || isOtherCatalog { try begin(&sequencer, isNew: isNew) }
@@ -103,8 +103,7 @@ struct LedgerOpening {
                 }
                 return set
             })
-        var extraction = KeyExtraction(
-            constraints: catalog.constraints, fingerprintKey: builder.fingerprintKey)
+        var extraction = KeyExtraction(catalog: catalog, fingerprintKey: builder.fingerprintKey)
         var position = builder.head.log.position
         do throws(LogError) {
             while position < engine.durable.position {

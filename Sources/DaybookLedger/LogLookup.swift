@@ -14,11 +14,11 @@ final class LogLookup: Sendable {
         var byteCount = 0
     }
 
-    private let engine: any LogEngine
+    private let engine: any LogSource
     private let byteLimit: Int
     private let cache = Mutex(Cache())
 
-    init(engine: any LogEngine, byteLimit: Int) {
+    init(engine: any LogSource, byteLimit: Int) {
         self.engine = engine
         self.byteLimit = byteLimit
     }

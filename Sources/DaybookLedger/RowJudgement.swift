@@ -38,6 +38,11 @@ struct TableRules {
                 $0.role == .unique && $0.constraint == plan.constraint
             }
         }
+
+        /// Whether it takes the values of `constraint`.
+        func takes(_ constraint: KeyConstraint) -> Bool {
+            role == .unique && self.constraint.index == constraint.index
+        }
     }
     let shape: RowShape
     let rules: [Rule]

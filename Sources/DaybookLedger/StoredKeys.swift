@@ -13,6 +13,7 @@ final class StoredKeys: StoredBatches {
     }
 
     private let lookup: LogLookup
+    private var layouts: KeyLayouts
     private var known: [Place: [UInt8]] = [:]
     private var knownByteCount = 0
     private let byteLimit: Int
@@ -21,8 +22,9 @@ final class StoredKeys: StoredBatches {
     /// likely to send its neighbours.
     private static let readAhead: Position = 64
 
-    init(lookup: LogLookup, byteLimit: Int = 8 << 20) {
+    init(lookup: LogLookup, catalog: Catalog, byteLimit: Int = 8 << 20) {
         self.lookup = lookup
+        layouts = KeyLayouts(catalog)
         self.byteLimit = byteLimit
     }
 
@@ -55,9 +57,9 @@ final class StoredKeys: StoredBatches {
     private func keep(
         _ constraint: KeyConstraint, _ reader: inout BatchReader, _ branch: Int, at row: Position
     ) throws(AvroDecodingError) {
-        let shape = reader.schema.tables[branch]
-        try values.read(&reader.cursor, shape: shape)
-        guard shape.name == constraint.table, let layout = KeyLayout(constraint, in: shape),
+        try values.read(&reader.cursor, shape: reader.schema.tables[branch])
+        let own = layouts.of(reader.schema)[branch]
+        guard let layout = own.first(where: { $0.constraint == constraint.index }),
             let key = layout.withKeyBytes(of: values, { $0.map { Array($0) } })
         else { return }
         known[Place(constraint: constraint.index, position: row)] = key

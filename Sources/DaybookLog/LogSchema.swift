@@ -71,6 +71,11 @@ public struct LogSchema: Sendable, Equatable {
     public let json: String
     /// How the tables' rows are laid out, by branch.
     public let tables: [RowShape]
+    /// The records of the tables' rows, logical types included, by branch.
+    public let records: [AvroSchema.Record]
+
+    /// Everything follows from the text. Texts of the same storage are compared as pointers.
+    public static func == (left: LogSchema, right: LogSchema) -> Bool { left.json == right.json }
 
     /// The branch of rejected rows: the first after the tables'.
     @inlinable public var rejectionBranch: Int { tables.count }
@@ -112,9 +117,17 @@ public struct LogSchema: Sendable, Equatable {
             throw SchemaFault("the schema is not that of a daybook.Batch of this version")
         }
         var tables: [RowShape] = []
-        for branch in branches.dropLast(2) { tables.append(try RowShape(branch)) }
+        var records: [AvroSchema.Record] = []
+        for branch in branches.dropLast(2) {
+            guard case .record(let record) = branch else {
+                throw SchemaFault("a table's branch is no record")
+            }
+            tables.append(try RowShape(record))
+            records.append(record)
+        }
         self.json = schema.json
         self.tables = tables
+        self.records = records
     }
 
     private static let rejection = """
@@ -170,10 +183,7 @@ public struct SchemaFault: Error, Equatable, Sendable {
 
 extension RowShape {
     /// The shape of a record of plain fields, or unions of null and a plain type.
-    init(_ schema: AvroSchema) throws(SchemaFault) {
-        guard case .record(let record) = schema else {
-            throw SchemaFault("a table's branch is no record")
-        }
+    init(_ record: AvroSchema.Record) throws(SchemaFault) {
         var fields: [Field] = []
         for field in record.fields {
             if case .union(let branches) = field.schema {

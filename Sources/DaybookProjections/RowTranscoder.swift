@@ -5,21 +5,32 @@ import DaybookLog
 /// Turns a table's rows from Avro's binary encoding into Postgres's binary COPY, in one loop over
 /// the columns and without building anything.
 ///
-/// Sources: Avro 1.11, "Binary Encoding" and "Schema Resolution"; PostgreSQL documentation, COPY,
-/// "Binary Format", and the `*_recv` functions of the types. A column that the rows were written
-/// without has its default, or is left out of the COPY and so null; a field that the table does not
-/// have is passed over.
+/// Sources: `RowResolution` for rows of an older dictionary; Avro 1.11, "Binary Encoding";
+/// PostgreSQL documentation, COPY, "Binary Format", and the `*_recv` functions of the types.
 struct RowTranscoder: Sendable {
+    /// How a value was written, and what becomes of it.
+    fileprivate enum Form: Sendable {
+        case integer, number, boolean, string, date, timestamp, uuid
+        /// A decimal's own scale goes with its values; the column has as many digits or more.
+        case decimal(scale: Int)
+        /// An `integer` whose column is a `number` now.
+        case integerAsNumber
+    }
+
     private struct Field {
-        let type: ColumnType
+        let form: Form
         let isOptional: Bool
         /// Whether the table has no such column.
         let isSkipped: Bool
+        /// What a null becomes: a range of `constants`.
+        let null: Range<Int>
     }
 
     /// The columns that a COPY of these rows names, in order.
     let columns: [String]
     private let fields: [Field]
+    /// A COPY's null, then the defaults that stand for nulls.
+    private let constants: [UInt8]
     /// The defaults of columns that the rows do not have, as they stand in a COPY.
     private let defaults: [UInt8]
 
@@ -27,40 +38,39 @@ struct RowTranscoder: Sendable {
     ///
     /// - Throws: `ProjectionFault.cannotApply` if the rows cannot be read as the table's.
     init(_ record: AvroSchema.Record, table: Table) throws {
+        let resolution: RowResolution
+        do {
+            resolution = try RowResolution(record, table: table)
+        } catch {
+            throw ProjectionFault.cannotApply(
+                projection: table.name,
+                reason: error.columns.map(\.description).joined(separator: "\n"))
+        }
         var present: [String] = []
-        var fields: [Field] = []
-        for field in record.fields {
-            guard let (type, isOptional) = ColumnType.written(as: field.schema) else {
-                throw ProjectionFault.cannotApply(
-                    projection: table.name,
-                    reason: "events have a field \(field.name) of a type that no column has")
+        var constants = ByteSink()
+        constants.append(bigEndian: Int32(-1))
+        fields = resolution.fields.map { field in
+            let column = field.column.map { table.columns[$0] }
+            if let column { present.append(column.name) }
+            var null = 0..<4
+            if let column, !column.isOptional, let value = column.defaultValue {
+                let start = constants.count
+                value.appendCopyField(type: column.type, to: &constants)
+                null = start..<constants.count
             }
-            let column = table.columns.first { $0.name == field.name }
-            if let column {
-                guard type.isReadable(as: column.type) else {
-                    throw ProjectionFault.cannotApply(
-                        projection: table.name,
-                        reason: "column \(column.name) is \(column.type.sqlType), and"
-                            + " \(type.sqlType) in older events")
-                }
-                present.append(column.name)
-            }
-            fields.append(Field(type: type, isOptional: isOptional, isSkipped: column == nil))
+            return Field(
+                form: Form(field.type, as: column?.type ?? field.type),
+                isOptional: field.isOptional, isSkipped: column == nil, null: null)
         }
         var defaults = ByteSink()
-        var defaulted: [String] = []
-        for column in table.columns where !column.isOptional && !present.contains(column.name) {
-            guard let value = column.defaultValue else {
-                throw ProjectionFault.cannotApply(
-                    projection: table.name,
-                    reason: "column \(column.name) is required, has no default, and older events"
-                        + " do not have it")
-            }
+        for (column, field) in zip(table.columns, resolution.fieldOf) where field == nil {
+            // An optional column is left out of the COPY, and so null.
+            guard !column.isOptional, let value = column.defaultValue else { continue }
             value.appendCopyField(type: column.type, to: &defaults)
-            defaulted.append(column.name)
+            present.append(column.name)
         }
-        columns = present + defaulted + [Table.positionColumn]
-        self.fields = fields
+        columns = present + [Table.positionColumn]
+        self.constants = Array(constants.unsafeBytes)
         self.defaults = Array(defaults.unsafeBytes)
     }
 
@@ -71,11 +81,11 @@ struct RowTranscoder: Sendable {
         sink.append(bigEndian: Int16(columns.count))
         for field in fields {
             if field.isOptional, try cursor.readIndex(below: 2) == 0 {
-                if !field.isSkipped { sink.append(bigEndian: Int32(-1)) }
+                if !field.isSkipped { appendConstant(field.null, to: &sink) }
             } else if field.isSkipped {
-                try RowTranscoder.skip(field.type, &cursor)
+                try RowTranscoder.skip(field.form, &cursor)
             } else {
-                try RowTranscoder.append(field.type, &cursor, to: &sink)
+                try RowTranscoder.append(field.form, &cursor, to: &sink)
             }
         }
         sink.append(raw: defaults)
@@ -84,10 +94,15 @@ struct RowTranscoder: Sendable {
     }
 
     @inline(__always)
+    private func appendConstant(_ range: Range<Int>, to sink: inout ByteSink) {
+        constants.withUnsafeBytes { sink.append(raw: UnsafeRawBufferPointer(rebasing: $0[range])) }
+    }
+
+    @inline(__always)
     private static func append(
-        _ type: ColumnType, _ cursor: inout ByteCursor, to sink: inout ByteSink
+        _ form: Form, _ cursor: inout ByteCursor, to sink: inout ByteSink
     ) throws(AvroDecodingError) {
-        switch type {
+        switch form {
         case .integer:
             sink.append(bigEndian: Int32(8))
             sink.append(bigEndian: try cursor.readLong())
@@ -109,16 +124,19 @@ struct RowTranscoder: Sendable {
             sink.append(byte: try cursor.readBoolean() ? 1 : 0)
         case .uuid:
             try UUIDText.append(try cursor.readBytes(), to: &sink)
-        case .decimal(_, let scale):
+        case .decimal(let scale):
             try NumericEncoding.append(try cursor.readBytes(), scale: scale, to: &sink)
+        case .integerAsNumber:
+            sink.append(bigEndian: Int32(8))
+            sink.append(bigEndian: Double(try cursor.readLong()).bitPattern)
         }
     }
 
     private static func skip(
-        _ type: ColumnType, _ cursor: inout ByteCursor
+        _ form: Form, _ cursor: inout ByteCursor
     ) throws(AvroDecodingError) {
-        switch type {
-        case .integer, .timestamp, .date: try cursor.skipLong()
+        switch form {
+        case .integer, .integerAsNumber, .timestamp, .date: try cursor.skipLong()
         case .number: try cursor.skip(8)
         case .boolean: _ = try cursor.readBoolean()
         case .string, .uuid, .decimal: _ = try cursor.readBytes()
@@ -126,36 +144,19 @@ struct RowTranscoder: Sendable {
     }
 }
 
-extension ColumnType {
-    /// The type whose values are written under `schema`, and whether they may be null; nil if there
-    /// is no such type.
-    fileprivate static func written(as schema: AvroSchema) -> (type: Self, isOptional: Bool)? {
-        switch schema {
-        case .union(let branches):
-            guard branches.count == 2, branches[0] == .null,
-                let (type, isOptional) = written(as: branches[1]), !isOptional
-            else { return nil }
-            return (type, true)
-        case .long(nil): return (.integer, false)
-        case .long(.timestampMicros): return (.timestamp, false)
-        case .int(.date): return (.date, false)
-        case .double: return (.number, false)
-        case .boolean: return (.boolean, false)
-        case .string(nil): return (.string, false)
-        case .string(.uuid): return (.uuid, false)
-        case .bytes(.decimal(let precision, let scale)):
-            return (.decimal(precision: precision, scale: scale), false)
-        default: return nil
+extension RowTranscoder.Form {
+    /// How a value of `written` is read for a column of `type`, as which it can be read.
+    fileprivate init(_ written: ColumnType, as type: ColumnType) {
+        switch written {
+        case .integer: self = type == .number ? .integerAsNumber : .integer
+        case .number: self = .number
+        case .boolean: self = .boolean
+        case .string: self = .string
+        case .date: self = .date
+        case .timestamp: self = .timestamp
+        case .uuid: self = type == .string ? .string : .uuid
+        case .decimal(_, let scale): self = .decimal(scale: scale)
         }
-    }
-
-    /// Whether values of this type can stand in a column of another. A decimal's own scale goes
-    /// with its values, and Postgres refuses a digit too many.
-    fileprivate func isReadable(as column: ColumnType) -> Bool {
-        if case (.decimal(_, let scale), .decimal(_, let columnScale)) = (self, column) {
-            return scale <= columnScale
-        }
-        return self == column
     }
 }
 

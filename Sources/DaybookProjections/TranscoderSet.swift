@@ -37,7 +37,7 @@ final class TranscoderSet {
         }
         let run = TableRun(table: table, branch: branch, schemaIndex: index(of: schema))
         if transcoders[run] == nil {
-            transcoders[run] = try RowTranscoder(try schema.record(branch), table: target)
+            transcoders[run] = try RowTranscoder(schema.records[branch], table: target)
         }
         return run
     }
@@ -51,20 +51,8 @@ final class TranscoderSet {
     }
 
     private func index(of schema: LogSchema) -> Int {
-        // Comparing texts of the same storage is comparing pointers.
-        if let known = schemas.lastIndex(where: { $0.json == schema.json }) { return known }
+        if let known = schemas.lastIndex(of: schema) { return known }
         schemas.append(schema)
         return schemas.count - 1
-    }
-}
-
-extension LogSchema {
-    /// The record of a table's rows, logical types included.
-    fileprivate func record(_ branch: Int) throws -> AvroSchema.Record {
-        guard case .record(let batch) = try AvroSchema(json: json),
-            case .array(.union(let branches))? = batch.fields.last?.schema,
-            case .record(let record) = branches[branch]
-        else { preconditionFailure("a log's schema was checked when it was made") }
-        return record
     }
 }

@@ -6,7 +6,7 @@ import DaybookLog
 /// It shows what was durable when it was opened, as attestations, later blocks and the head file
 /// say. A block that nothing attests yet is not shown.
 public final class LogReader: LogSource {
-    private let view: LogView
+    let view: LogView
     /// Damage in sealed segments.
     public let damage: [Corruption]
 

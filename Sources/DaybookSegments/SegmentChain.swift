@@ -19,7 +19,7 @@ struct SegmentChain {
         var files: [SegmentFile] = []
         for name in segmentNames {
             do {
-                files.append(try SegmentFile.open(name, on: disk).0)
+                files.append(try SegmentFile.open(name, on: disk, known: files.last?.schema).0)
             } catch SegmentFault.disk(let error) {
                 throw error
             } catch SegmentFault.frame(.unsupportedVersion(let version)) {

@@ -28,11 +28,12 @@ struct SegmentFile: Sendable {
     static let suffix = ".avro.lz4"
     static let temporarySuffix = ".tmp"
 
-    /// Reads and checks both headers of a segment.
+    /// Reads and checks both headers of a segment. `known` is the schema that it probably has: the
+    /// segment's before it, which need not be made again.
     ///
     /// - Throws: `SegmentFault.frame` if they are not valid.
     static func open(
-        _ name: String, on disk: any LogDisk
+        _ name: String, on disk: any LogDisk, known: LogSchema? = nil
     ) throws(SegmentFault) -> (SegmentFile, any DiskFile) {
         let file: any DiskFile
         do { file = try disk.open(name, .read) } catch { throw .disk(error) }
@@ -45,7 +46,7 @@ struct SegmentFile: Sendable {
         let stored = try window.bytes(at: UInt64(count), count: Int(header.schemaStoredByteCount))
         guard stored.count == Int(header.schemaStoredByteCount) else { throw .frame(.truncated) }
         let schema = try SegmentFault.checked { () throws(FrameFault) in
-            try readSchema(stored, header: header)
+            try readSchema(stored, header: header, known: known)
         }
         let segment = SegmentFile(
             name: name, header: header, schema: schema,
@@ -54,7 +55,7 @@ struct SegmentFile: Sendable {
     }
 
     private static func readSchema(
-        _ stored: UnsafeRawBufferPointer, header: SegmentHeader
+        _ stored: UnsafeRawBufferPointer, header: SegmentHeader, known: LogSchema?
     ) throws(FrameFault) -> LogSchema {
         var decompressor = LZ4Decompressor()
         let content = try decompressor.decompress(
@@ -66,6 +67,7 @@ struct SegmentFile: Sendable {
             guard avro.codec == .null, avro.syncMarker.bytes == header.sync, cursor.isAtEnd else {
                 throw FrameFault.badContent
             }
+            if let known, known.json == avro.schemaText { return known }
             return try LogSchema(json: avro.schemaText)
         } catch {
             throw .badContent

@@ -83,6 +83,8 @@ public final class SegmentLog: LogEngine {
     public var durable: TreeHead { reading.withLock { $0.view.head } }
     /// The time of the last durable batch; 0 for an empty log.
     public var lastReceivedAt: Microseconds { reading.withLock { $0.view.lastReceivedAt } }
+    /// What is durable now, as readers see it.
+    var currentView: LogView { reading.withLock { $0.view } }
     /// The schema of the active segment.
     public var schema: LogSchema {
         reading.withLock { $0.view.segments[$0.view.segments.count - 1].file.schema }

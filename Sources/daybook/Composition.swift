@@ -33,11 +33,13 @@ final class Composition: Sendable {
 
     /// Opens a ledger, or makes a new one. Postgres is left alone until `projections.start()`.
     ///
-    /// - Throws: `LogError.locked` if another process has the ledger, and whatever else keeps it
-    ///   from being opened.
+    /// - Throws: `CommandFailure` if the dictionary does not fit what is in the log, before
+    ///   anything is touched; `LogError.locked` if another process has the ledger, and whatever
+    ///   else keeps it from being opened.
     static func open(_ settings: Settings, logger: Logger) throws -> Composition {
         let catalogFolder = try settings.catalogFolder()
         let catalog = try CatalogLoader.load(folder: catalogFolder + "/projections")
+        let checkedPosition = try DictionaryGate.check(catalog, dataFolder: settings.dataFolder)
         try DataFolder.make(settings.dataFolder)
         // From here on whatever is made is its owner's alone.
         umask(0o077)
@@ -46,6 +48,8 @@ final class Composition: Sendable {
             clock: SystemClock.wall)
         options.askCheckpoint = { PostgresPlace.furthestCheckpoint(settings) }
         let log = try SegmentLog.open(folder: settings.dataFolder, options: options)
+        // After a crash there may be more than was known to be durable.
+        if log.durable.position > checkedPosition { try check(catalog, orClose: log) }
         let failure = FailureSignal()
         let ledger = try Ledger.open(
             engine: log, catalog: catalog, stateFolder: settings.dataFolder + "/state",
@@ -58,6 +62,15 @@ final class Composition: Sendable {
             failure: failure, logger: logger)
         composition.sayWhatOpeningFound()
         return composition
+    }
+
+    private static func check(_ catalog: Catalog, orClose log: SegmentLog) throws {
+        do {
+            try DictionaryGate.check(catalog, over: log)
+        } catch {
+            try log.close()
+            throw error
+        }
     }
 
     /// Stops the projections, then the ledger, then the log; each takes what came before with it.

@@ -195,14 +195,13 @@ struct SnapshotTests {
     func sameSlots() async throws {
         var random = SeededGenerator()
         let bench = try Bench()
-        let constraints = bench.catalog.constraints
         for _ in 0..<50 {
             let step = step(&random)
             let batch = try bench.judged(step.table, step.rows)
             let receipt = try await bench.append(step.table, step.rows)
             guard let block = bench.log.allBlocks.last, receipt.acceptedCount > 0 else { continue }
             var extraction = KeyExtraction(
-                constraints: constraints, fingerprintKey: bench.ledger.fingerprintKey)
+                catalog: bench.catalog, fingerprintKey: bench.ledger.fingerprintKey)
             let rejected = Set(receipt.rejected.map(\.index))
             var expected: [String] = []
             for row in batch.rows.indices where !rejected.contains(row) {

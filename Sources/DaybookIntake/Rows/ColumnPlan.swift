@@ -85,7 +85,7 @@ struct ColumnPlan: Sendable {
 
 extension ByteSink {
     /// Appends a value as Avro's binary encoding has it, in the one form that intake writes.
-    mutating func append(value: ScalarValue) {
+    public mutating func append(value: ScalarValue) {
         switch value {
         case .integer(let value): append(long: value)
         case .number(let value): append(double: value)
@@ -102,7 +102,7 @@ extension ByteSink {
 
     /// Appends a decimal's unscaled value as Avro `bytes`: two's complement, big-endian, as short
     /// as it can be.
-    mutating func append(decimal unscaled: Int128) {
+    public mutating func append(decimal unscaled: Int128) {
         // The bits that say more than the sign, and one for the sign itself.
         let significant = unscaled < 0 ? ~unscaled : unscaled
         let count = (128 - significant.leadingZeroBitCount) / 8 + 1

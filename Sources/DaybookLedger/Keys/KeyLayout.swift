@@ -3,38 +3,73 @@ import DaybookCatalog
 import DaybookIntake
 import DaybookLog
 
-/// Where a constraint's columns stand in rows of one shape, and the key that they make.
+/// Where a constraint's columns stand in rows of one schema, and the key that they make.
 ///
-/// Shapes come from the log's schemas, so rows that an older dictionary judged are read as they
-/// were written; columns are found by name. A row without one of the columns has no key.
+/// Rows that an older dictionary judged have the key that they would have under this one: their
+/// columns are found by name, read as the column's type of now, and a default stands for what they
+/// lack, as it does when they become rows of the table (`RowResolution`).
 struct KeyLayout: Sendable {
+    /// How a value was written where it is not as the column would have it now.
+    enum Conversion: Sendable {
+        case none, integerAsNumber
+        /// A decimal to which so many zeros are added.
+        case rescaled(zeroCount: Int)
+    }
+
+    /// Where one column's value comes from.
+    struct Source: Sendable {
+        /// Place in the row; nil if the rows lack the column.
+        let place: Int?
+        let conversion: Conversion
+        /// The encoded value that stands for a missing one; empty if a null has none.
+        let fallback: [UInt8]
+    }
+
     /// Place in `Catalog.constraints`.
     let constraint: Int
     let name: String
     let isInteger: Bool
-    /// Places of the columns in the row, in the constraint's order.
-    let columns: [Int]
+    /// In the constraint's order.
+    private let sources: [Source]
+    /// The place of the only column, if its bytes are the key as they stand.
+    private let plainPlace: Int?
 
-    /// The layout of `constraint` in rows of `shape`; nil if a column is missing.
-    init?(_ constraint: KeyConstraint, in shape: RowShape) {
-        var columns: [Int] = []
-        for name in constraint.columns {
-            guard let place = shape.fields.firstIndex(where: { $0.name == name }) else {
-                return nil
-            }
-            columns.append(place)
-        }
-        self.constraint = constraint.index
-        name = constraint.name
-        isInteger = constraint.isInteger
-        self.columns = columns
+    /// The layout of `constraint` in the rows that the dictionary in force judges: `columns` are
+    /// places in them, in the constraint's order.
+    init(constraint: KeyConstraint, columns: [Int]) {
+        self.init(
+            constraint,
+            columns.map { Source(place: $0, conversion: .none, fallback: []) })
     }
 
-    init(constraint: KeyConstraint, columns: [Int]) {
+    /// The layout of `constraint`, one of `table`'s, in rows that are read by `resolution`.
+    init(_ constraint: KeyConstraint, of table: Table, by resolution: RowResolution) {
+        let sources = constraint.columns.compactMap { name -> Source? in
+            guard let index = table.columns.firstIndex(where: { $0.name == name }) else {
+                return nil
+            }
+            let column = table.columns[index]
+            var fallback = ByteSink()
+            if !column.isOptional, let value = column.defaultValue { fallback.append(value: value) }
+            let place = resolution.fieldOf[index]
+            return Source(
+                place: place,
+                conversion: place.map {
+                    Conversion(from: resolution.fields[$0].type, to: column.type)
+                } ?? .none,
+                fallback: Array(fallback.unsafeBytes))
+        }
+        precondition(sources.count == constraint.columns.count, "a constraint's table has it")
+        self.init(constraint, sources)
+    }
+
+    private init(_ constraint: KeyConstraint, _ sources: [Source]) {
         self.constraint = constraint.index
         name = constraint.name
         isInteger = constraint.isInteger
-        self.columns = columns
+        self.sources = sources
+        let isPlain = sources.count == 1 && sources[0].isPlain
+        plainPlace = isPlain ? sources[0].place : nil
     }
 
     /// Calls `body` with the key's bytes: the encoded values one after the other, without the
@@ -42,25 +77,95 @@ struct KeyLayout: Sendable {
     func withKeyBytes<R>(
         of values: RowValues, _ body: (UnsafeRawBufferPointer?) throws -> R
     ) rethrows -> R {
-        if columns.count == 1 { return try body(values.bytes(columns[0])) }
+        if let plainPlace { return try body(values.bytes(plainPlace)) }
         var sink = ByteSink(capacity: 64)
-        for column in columns {
-            guard let value = values.bytes(column) else { return try body(nil) }
-            sink.append(raw: value)
+        for source in sources {
+            guard source.append(values, to: &sink) else { return try body(nil) }
         }
         return try body(sink.unsafeBytes)
     }
 
     /// The slot that intake makes of the same values (`KeySlots`).
     func slot(of values: RowValues, key: FingerprintKey) throws(AvroDecodingError) -> KeySlot {
-        if isInteger {
-            guard let value = values.bytes(columns[0]) else { return .absent }
-            var cursor = ByteCursor(value)
-            return .integer(try cursor.readLong())
+        let result = withKeyBytes(of: values) { bytes in
+            Result { () throws(AvroDecodingError) -> KeySlot in
+                guard let bytes else { return .absent }
+                guard isInteger else { return key.fingerprint(of: bytes, domain: name) }
+                var cursor = ByteCursor(bytes)
+                return .integer(try cursor.readLong())
+            }
         }
-        return withKeyBytes(of: values) { bytes in
-            bytes.map { key.fingerprint(of: $0, domain: name) } ?? .absent
+        return try result.get()
+    }
+}
+
+extension KeyLayout.Source {
+    /// Whether the value's bytes are the key's as they stand.
+    fileprivate var isPlain: Bool {
+        guard place != nil, fallback.isEmpty, case .none = conversion else { return false }
+        return true
+    }
+
+    /// Appends the value as the column of now encodes it; false for a null, and for what is no
+    /// value of its type, which whoever reads the whole row reports.
+    fileprivate func append(_ values: RowValues, to sink: inout ByteSink) -> Bool {
+        guard let place, let bytes = values.bytes(place) else {
+            sink.append(raw: fallback)
+            return !fallback.isEmpty
         }
+        var cursor = ByteCursor(bytes)
+        switch conversion {
+        case .none: sink.append(raw: bytes)
+        case .integerAsNumber:
+            guard let value = try? cursor.readLong() else { return false }
+            sink.append(double: Double(value))
+        case .rescaled(let zeroCount):
+            guard let digits = try? cursor.readBytes(), (1...16).contains(digits.count) else {
+                return false
+            }
+            var value: Int128 = digits[0] & 0x80 == 0 ? 0 : -1
+            for byte in digits { value = value << 8 | Int128(byte) }
+            for _ in 0..<zeroCount { value *= 10 }
+            sink.append(decimal: value)
+        }
+        return true
+    }
+}
+
+extension KeyLayout.Conversion {
+    fileprivate init(from written: ColumnType, to type: ColumnType) {
+        switch (written, type) {
+        case (.integer, .number): self = .integerAsNumber
+        case (.decimal(_, let old), .decimal(_, let new)) where old < new:
+            self = .rescaled(zeroCount: new - old)
+        default: self = .none
+        }
+    }
+}
+
+/// The layouts of a dictionary's constraints in the rows of any schema that the log has had; made
+/// when a schema is met, and kept until another is.
+struct KeyLayouts {
+    private let catalog: Catalog
+    private var schema: LogSchema?
+    private var layouts: [[KeyLayout]] = []
+
+    init(_ catalog: Catalog) { self.catalog = catalog }
+
+    /// By branch. A table that the dictionary does not have, or whose rows cannot be read as its
+    /// own, has no keys; whoever opens a ledger asks `Catalog.unreadable` before.
+    mutating func of(_ schema: LogSchema) -> [[KeyLayout]] {
+        if self.schema == schema { return layouts }
+        self.schema = schema
+        layouts = schema.records.map { record in
+            guard let table = catalog.table(named: record.name.name),
+                let resolution = try? RowResolution(record, table: table)
+            else { return [] }
+            return catalog.constraints.filter { $0.table == table.name }.map {
+                KeyLayout($0, of: table, by: resolution)
+            }
+        }
+        return layouts
     }
 }
 

@@ -15,15 +15,15 @@ struct ExtractedKey {
 /// Takes the keys out of durable blocks, of any dictionary's time: for snapshots, for rebuilding
 /// them, and for the tail after one.
 struct KeyExtraction {
-    private let constraints: [KeyConstraint]
+    /// The number of the idempotency keys' set: after all constraints.
+    private let idempotency: Int
     private let fingerprintKey: FingerprintKey
-    /// The constraints' layouts by branch, for the schema seen last.
-    private var layouts: [[KeyLayout]] = []
-    private var schema: LogSchema?
+    private var known: KeyLayouts
     private var values = RowValues()
 
-    init(constraints: [KeyConstraint], fingerprintKey: FingerprintKey) {
-        self.constraints = constraints
+    init(catalog: Catalog, fingerprintKey: FingerprintKey) {
+        idempotency = catalog.constraints.count
+        known = KeyLayouts(catalog)
         self.fingerprintKey = fingerprintKey
     }
 
@@ -33,16 +33,9 @@ struct KeyExtraction {
     mutating func extract(
         from block: DurableBlock, _ body: (ExtractedKey) -> Void
     ) throws(LogError) {
-        if schema != block.schema {
-            schema = block.schema
-            layouts = block.schema.tables.map { shape in
-                constraints.filter { $0.table == shape.name }.compactMap {
-                    KeyLayout($0, in: shape)
-                }
-            }
-        }
+        let layouts = known.of(block.schema)
         do {
-            try block.forEachBatch { reader in try extract(&reader, body) }
+            try block.forEachBatch { reader in try extract(&reader, layouts, body) }
         } catch {
             throw .corrupt(
                 Corruption(
@@ -52,14 +45,14 @@ struct KeyExtraction {
     }
 
     private mutating func extract(
-        _ reader: inout BatchReader, _ body: (ExtractedKey) -> Void
+        _ reader: inout BatchReader, _ layouts: [[KeyLayout]], _ body: (ExtractedKey) -> Void
     ) throws(AvroDecodingError) {
         if let request = RequestFacts(reader.facts) {
             let place = IdempotencyScope.fingerprint(
                 scope: request.scope, key: request.idempotencyKey, under: fingerprintKey)
             body(
                 ExtractedKey(
-                    set: constraints.count,
+                    set: idempotency,
                     slot: KeySlot(kind: .fingerprint, low: place.low, high: place.high),
                     position: reader.facts.position))
         }

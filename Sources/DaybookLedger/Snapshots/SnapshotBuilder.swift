@@ -65,11 +65,16 @@ final class SnapshotBuilder {
         }
     }
 
-    /// The sets' names: two constraints of one name but other types are two.
+    /// The sets' names. Whatever changes the keys of rows that are in the log already, the columns'
+    /// types and what stands for a missing value, makes another set of another name.
     static func name(_ constraint: KeyConstraint, _ catalog: Catalog) -> String {
         let table = catalog.table(named: constraint.table)
         let types = constraint.columns.map { name in
-            table?.columns.first { $0.name == name }.map { "\($0.type)" } ?? "?"
+            guard let column = table?.columns.first(where: { $0.name == name }) else {
+                preconditionFailure("a constraint's table has its columns")
+            }
+            let fallback = column.isOptional ? nil : column.defaultValue
+            return "\(column.type)" + (fallback.map { "=\($0.text(type: column.type))" } ?? "")
         }
         return "\(constraint.name)|\(types.joined(separator: ","))"
     }
@@ -119,8 +124,7 @@ final class SnapshotBuilder {
         _ indexes: [Int], from first: Position, to end: Position, isWhole: Bool
     ) throws(LedgerError) {
         var gathered = try Gathered(self, indexes, store)
-        var extraction = KeyExtraction(
-            constraints: catalog.constraints, fingerprintKey: fingerprintKey)
+        var extraction = KeyExtraction(catalog: catalog, fingerprintKey: fingerprintKey)
         var position = first
         var last: TreeHead?
         while position < end {
