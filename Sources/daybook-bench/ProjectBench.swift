@@ -54,7 +54,7 @@ func measureProjection(rowCount: Int) async throws {
 }
 
 /// A log of so many hires, in batches and blocks as a busy server writes them.
-private func makeHireLog(
+func makeHireLog(
     folder: String, catalog: Catalog, rowCount: Int
 ) throws -> SegmentLog {
     let schema = try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema))
@@ -112,11 +112,11 @@ private func project(
     return elapsed / .seconds(1)
 }
 
-private func seconds(_ body: () throws -> Void) rethrows -> Double {
+func seconds(_ body: () throws -> Void) rethrows -> Double {
     try ContinuousClock().measure(body) / .seconds(1)
 }
 
-private func psql(_ conninfo: String, _ command: String) throws {
+func psql(_ conninfo: String, _ command: String) throws {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
     process.arguments = ["psql", "-Xq", "-v", "ON_ERROR_STOP=1", conninfo, "-c", command]

@@ -10,6 +10,8 @@ case "json": try measureJSON(rowCount: rowCount ?? 5_000_000)
 case "csv": try measureCSV(rowCount: rowCount ?? 5_000_000)
 case "log": try measureLog(rowCount: rowCount ?? 1_000_000)
 case "project": try await measureProjection(rowCount: rowCount ?? 1_000_000)
+case "rebuild": try await measureRebuild(rowCount: rowCount ?? 1_000_000)
 default:
-    print("usage: daybook-bench json|csv|log|project [--rows N]   (in the package's folder)")
+    print(
+        "usage: daybook-bench json|csv|log|project|rebuild [--rows N]   (in the package's folder)")
 }

@@ -3,6 +3,7 @@ import DaybookCatalog
 import DaybookIntake
 import DaybookLedger
 import DaybookLog
+import DaybookProjections
 import DaybookServer
 import Foundation
 import Postgres
@@ -27,6 +28,7 @@ struct CommandFailure: Error {
         case let error as KeyFileError: self.init(.failed, error.description)
         case let error as CatalogError: self.init(.usage, error.description)
         case let error as IntakeError: self.init(.usage, error.description)
+        case let error as RebuildError: self.init(error)
         case let error as PostgresError: self.init(.unreachable, "Postgres: \(error)")
         case is ValidationError, is CleanExit, is ExitCode: return nil
         default:
@@ -66,6 +68,16 @@ struct CommandFailure: Error {
         case .closed:
             self.init(.failed, "the ledger is closed")
         }
+    }
+
+    private init(_ error: RebuildError) {
+        let status: ExitStatus =
+            switch error {
+            case .unknownProjection: .usage
+            case .contradiction: .corrupt
+            default: .failed
+            }
+        self.init(status, error.description)
     }
 
     private init(_ error: ImportError) {

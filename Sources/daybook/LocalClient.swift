@@ -100,7 +100,8 @@ struct LocalClient {
         guard let problem = try? JSONDecoder().decode(ProblemBody.self, from: data) else {
             return CommandFailure(.failed, "the server answered \(status)")
         }
-        let isLogFault = problem.type.hasSuffix("log-corrupt")
+        let isLogFault =
+            problem.type.hasSuffix("log-corrupt")
             || problem.type.hasSuffix("outcome-unknown")
         let exit: ExitStatus = isLogFault ? .corrupt : status < 500 ? .usage : .failed
         return CommandFailure(exit, "\(problem.title): \(problem.detail)")

@@ -252,6 +252,13 @@ private final class Atomic: Sendable {
     }
 }
 
+/// Something that one thread says to another.
+private final class Flag: Sendable {
+    private let value = Mutex(false)
+    var isRaised: Bool { value.withLock { $0 } }
+    func raise() { value.withLock { $0 = true } }
+}
+
 extension Sales {
     static var yaml: [String] { aggregates.map(\.yaml) }
 }
@@ -288,22 +295,29 @@ extension World {
         try await withRebuild(name, change: change, isStopping: isStopping, body: { try $0.run() })
     }
 
-    /// Counts a table's rows again and again; the function that it returns ends that, and gives the
-    /// counts.
+    /// Counts a table's rows again and again, on a thread of its own; the function that it returns
+    /// ends that, and gives the counts.
     func readingCounts(of table: String) -> () async throws -> [Int64] {
-        let reading = Task.detached { [conninfo] in
-            let connection = try PostgresConnection(.init(conninfo: conninfo))
-            var counts: [Int64] = []
-            while !Task.isCancelled {
-                counts.append(
-                    try connection.query("SELECT count(*) FROM \(table)")[0].int64(0) ?? -1)
-                await Task.yield()
+        let isEnding = Flag()
+        let result = Task { [conninfo] in
+            try await withCheckedThrowingContinuation { continuation in
+                Thread.detachNewThread {
+                    continuation.resume(
+                        with: Result {
+                            let connection = try PostgresConnection(.init(conninfo: conninfo))
+                            var counts: [Int64] = []
+                            while !isEnding.isRaised {
+                                let rows = try connection.query("SELECT count(*) FROM \(table)")
+                                counts.append(rows[0].int64(0) ?? -1)
+                            }
+                            return counts
+                        })
+                }
             }
-            return counts
         }
         return {
-            reading.cancel()
-            return try await reading.value
+            isEnding.raise()
+            return try await result.value
         }
     }
 }

@@ -58,7 +58,8 @@ extension Aggregate {
                 let type = measure.type(in: table)
                 parts += [
                     AggregateColumn(
-                        name: sum, role: .sum(place), type: type, isOptional: true, generation: nil),
+                        name: sum, role: .sum(place), type: type, isOptional: true,
+                        generation: nil),
                     AggregateColumn(
                         name: count, role: .count(place), type: .integer, isOptional: false,
                         generation: nil),

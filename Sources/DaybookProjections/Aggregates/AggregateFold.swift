@@ -6,7 +6,8 @@ import Postgres
 /// The groups that some rows touch, folded in memory: a key of bytes and a few sums each, nothing a
 /// row.
 ///
-/// It reads rows in Postgres's binary COPY form, which is what the transcoder has just made of them.
+/// It reads rows in Postgres's binary COPY form, which is what the transcoder has just made of
+/// them.
 final class AggregateFold {
     /// What a measure has seen in a group.
     private struct Tally {

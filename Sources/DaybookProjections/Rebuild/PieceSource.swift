@@ -4,8 +4,8 @@ import Synchronization
 
 /// Deals the log out in pieces to those who copy it, leaving out what is copied already.
 ///
-/// A piece is some blocks in order. It is noted in the transaction that copies it, so that a rebuild
-/// that was killed finds every event copied once.
+/// A piece is some blocks in order. It is noted in the transaction that copies it, so that a
+/// rebuild that was killed finds every event copied once.
 final class PieceSource: Sendable {
     private struct Place {
         var next: Position

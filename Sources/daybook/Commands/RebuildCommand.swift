@@ -1,0 +1,226 @@
+import ArgumentParser
+import DaybookProjections
+import DaybookServer
+import Foundation
+
+/// `daybook rebuild`
+struct RebuildCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rebuild",
+        abstract: "Make tables, aggregates or the audit anew from the log, beside the live ones.",
+        discussion: """
+            Example: daybook rebuild hired_employees --dry-run
+
+            The new tables are filled and indexed in a schema of their own while appends and \
+            readers go on, then compared with the live ones and swapped in by a rename. One that \
+            was killed goes on where it was. The old tables stay in the schema daybook_old until \
+            the next rebuild, --undo or --drop-old. Without a name everything is rebuilt, one \
+            after the other.
+            """)
+
+    @Argument(help: "Tables, aggregates, or `audit`.")
+    var names: [String] = []
+
+    @Flag(help: "Build and compare, and throw the new tables away.")
+    var dryRun = false
+
+    @Flag(help: "Swap the tables of before the last rebuild in again.")
+    var undo = false
+
+    @Flag(help: "Drop the tables of before the last rebuild.")
+    var dropOld = false
+
+    @Option(help: "How long readers are waited for, in seconds.")
+    var patience = 60.0
+
+    @OptionGroup var settings: Settings
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard [dryRun, undo, dropOld].count(where: { $0 }) <= 1 else {
+            throw ValidationError("--dry-run, --undo and --drop-old go one at a time.")
+        }
+        guard patience >= 0, patience <= 86_400 else {
+            throw ValidationError("--patience is a number of seconds, up to a day.")
+        }
+    }
+
+    func run() async throws {
+        let (names, dryRun, undo, dropOld) = (names, dryRun, undo, dropOld)
+        let (patience, json) = (patience, json)
+        let outcomes = try await ReadSide.use(settings) { side in
+            let all =
+                side.catalog.tables.map(\.name) + side.catalog.aggregates.map(\.name)
+                + [auditProjectionName]
+            var outcomes: [RebuildOutcome] = []
+            for name in names.isEmpty ? all : names {
+                let rebuild = try RebuildCommand.rebuild(
+                    name, side, isDryRun: dryRun, patienceSeconds: patience)
+                let outcome: RebuildOutcome =
+                    if undo {
+                        .undone(name, try rebuild.undo())
+                    } else if dropOld {
+                        .dropped(name, try rebuild.dropOld())
+                    } else {
+                        .rebuilt(try rebuild.run())
+                    }
+                Console.endProgress()
+                if !json { Console.write(outcome.text) }
+                outcomes.append(outcome)
+            }
+            return outcomes
+        }
+        if json {
+            Console.writeJSON { json in
+                json.openObject()
+                json.key("projections")
+                json.openArray()
+                for outcome in outcomes { outcome.write(to: &json) }
+                json.closeArray()
+                json.closeObject()
+            }
+        }
+    }
+
+    private static func rebuild(
+        _ name: String, _ side: ReadSide, isDryRun: Bool, patienceSeconds: Double
+    ) throws -> Rebuild {
+        var options = Rebuild.Options(migrationsFolder: side.catalogFolder + "/sql/migrations")
+        options.isDryRun = isDryRun
+        options.patienceSeconds = patienceSeconds
+        return try Rebuild(
+            name, catalog: side.catalog, options: options, source: { try side.log() },
+            connect: { try side.connect() }, onProgress: { Console.progress($0.text) })
+    }
+}
+
+/// What came of one projection.
+enum RebuildOutcome: Sendable {
+    case rebuilt(RebuildReport)
+    /// With the position at which the old tables stood.
+    case undone(String, Int64)
+    /// Whether there were any.
+    case dropped(String, Bool)
+}
+
+extension RebuildProgress {
+    /// One line for people who wait.
+    fileprivate var text: String {
+        guard phase == .filling else {
+            let of = eventCountTotal > eventCount ? " of \(eventCountTotal)" : ""
+            return "\(projection): \(phase.rawValue), \(eventCount)\(of)"
+        }
+        let left = secondsLeft.map { ", \(Int($0.rounded(.up))) s left" } ?? ""
+        return "\(projection): \(eventCount) of \(eventCountTotal) events, \(Int(rate))/s\(left)"
+    }
+}
+
+extension RebuildOutcome {
+    /// What people read.
+    var text: String {
+        switch self {
+        case .undone(let name, let position):
+            return "\(name): the old tables are live again, from position \(position) on the "
+                + "projector applies what came since\n"
+        case .dropped(let name, let isAny):
+            return "\(name): \(isAny ? "the old tables are dropped" : "there were no old tables")\n"
+        case .rebuilt(let report):
+            let seconds = report.seconds.values.reduce(0, +)
+            let what = report.isSwapped ? "rebuilt and swapped in" : "built, compared, not swapped"
+            let resumed = report.wasResumed ? ", gone on where it was cut short" : ""
+            var lines = [
+                "\(report.projection): \(report.rowCount) rows up to position \(report.position), "
+                    + "\(what) in \(rounded(seconds)) s\(resumed)"
+            ]
+            if let comparison = report.comparison { lines += text(comparison) }
+            lines += report.notes.map { "  note: \($0)" }
+            return lines.joined(separator: "\n") + "\n"
+        }
+    }
+
+    private func text(_ comparison: RebuildComparison) -> [String] {
+        if comparison.isEmpty { return ["  equal to the table that was live"] }
+        let counts =
+            "  \(comparison.addedCount) rows added, \(comparison.removedCount) removed, "
+            + "\(comparison.changedCount) changed, against the table that was live"
+        let samples = comparison.samples.map { sample in
+            let changes = sample.changes.map { " \($0.column): \($0.before) -> \($0.after)" }
+            let origin = sample.origin.map {
+                " (position \($0.position), batch \($0.batchID), \($0.source), \($0.principal))"
+            }
+            return "    \(sample.kind.rawValue) \(sample.key)\(changes.joined(separator: ","))"
+                + (origin ?? "")
+        }
+        return [counts] + samples
+    }
+
+    private func rounded(_ seconds: Double) -> Double { (seconds * 100).rounded() / 100 }
+
+    func write(to json: inout JSONWriter) {
+        json.openObject()
+        switch self {
+        case .undone(let name, let position):
+            json.field("projection", name)
+            json.field("undone", true)
+            json.field("position", position)
+        case .dropped(let name, let isAny):
+            json.field("projection", name)
+            json.field("dropped", isAny)
+        case .rebuilt(let report):
+            json.field("projection", report.projection)
+            json.field("position", report.position)
+            json.field("rows", report.rowCount)
+            json.field("swapped", report.isSwapped)
+            json.field("resumed", report.wasResumed)
+            if let comparison = report.comparison { write(comparison, to: &json) }
+            json.key("notes")
+            json.openArray()
+            for note in report.notes { json.string(note) }
+            json.closeArray()
+            json.key("milliseconds")
+            json.openObject()
+            for (phase, seconds) in report.seconds.sorted(by: { $0.key.rawValue < $1.key.rawValue })
+            {
+                json.field(phase.rawValue, Int64((seconds * 1000).rounded()))
+            }
+            json.closeObject()
+        }
+        json.closeObject()
+    }
+
+    private func write(_ comparison: RebuildComparison, to json: inout JSONWriter) {
+        json.field("live_position", comparison.livePosition)
+        json.field("added", comparison.addedCount)
+        json.field("removed", comparison.removedCount)
+        json.field("changed", comparison.changedCount)
+        json.key("samples")
+        json.openArray()
+        for sample in comparison.samples {
+            json.openObject()
+            json.field("kind", sample.kind.rawValue)
+            json.field("key", sample.key)
+            if let origin = sample.origin {
+                json.field("position", origin.position)
+                json.field("batch_id", origin.batchID)
+                json.field("source", origin.source)
+                json.field("principal", origin.principal)
+                json.key("received_at")
+                json.time(origin.receivedAt)
+            }
+            json.key("changes")
+            json.openArray()
+            for change in sample.changes {
+                json.openObject()
+                json.field("column", change.column)
+                json.field("before", change.before)
+                json.field("after", change.after)
+                json.closeObject()
+            }
+            json.closeArray()
+            json.closeObject()
+        }
+        json.closeArray()
+    }
+}
