@@ -214,6 +214,64 @@ import Testing
         #expect(try await ending.value == 100)
     }
 
+    @Test("A definition that changed is built anew beside: old events by the new one, in its order")
+    func changedDefinition() async throws {
+        let before = try await World([World.jobs])
+        for _ in 0..<5 { try before.appendJobs(10) }
+        await before.projectAll()
+        let byName = """
+            aggregate: by_name
+            from: jobs
+            groupBy: {job: job, grade: grade}
+            measures: {jobs: count}
+            """
+        let graded = World.jobs.replacing(
+            "  - {name: job,",
+            with: "  - {name: grade, type: integer, optional: true}\n  - {name: job,")
+        let after = try before.adopting([graded, byName])
+        try after.append([
+            (
+                "jobs",
+                [
+                    .accepted { sink in
+                        sink.append(long: 50)
+                        sink.append(long: 1)
+                        sink.append(long: 7)
+                        sink.append(string: "Smith")
+                    }
+                ]
+            )
+        ])
+        let projector = await after.projectAll()
+        #expect(projector.statuses.allSatisfy { $0.state == .running }, "\(projector.statuses)")
+        let columns = try after.psql(
+            "SELECT string_agg(column_name, ',' ORDER BY ordinal_position)"
+                + " FROM information_schema.columns"
+                + " WHERE table_schema = 'public' AND table_name = 'jobs'")
+        #expect(columns == "id,grade,job,ledger_position")
+        #expect(try after.psql("SELECT count(*), count(grade), max(grade) FROM jobs") == "51|1|7")
+        #expect(
+            try after.psql("SELECT grade, jobs FROM by_name ORDER BY grade NULLS FIRST")
+                == "|50\n7|1")
+        #expect(try after.psql("SELECT count(*) FROM daybook_old.jobs") == "50")
+        await #expect(throws: RebuildError.self) {
+            try await after.withRebuild("jobs", body: { try $0.undo() })
+        }
+    }
+
+    @Test("A new key that rows do not keep leaves the old table live, and says which it is")
+    func refusedKey() async throws {
+        let before = try await World([World.jobs])
+        try before.appendJobs(10)
+        await before.projectAll()
+        let after = try before.adopting([World.jobs.replacing("key: [id]", with: "key: [job]")])
+        let projector = await after.projectAll()
+        let status = try #require(projector.statuses.first { $0.name == "jobs" })
+        #expect(status.state == .failed)
+        #expect(status.reason?.contains("jobs_pkey") == true, "\(status.reason ?? "")")
+        #expect(try after.psql("SELECT count(*) FROM jobs") == "10")
+    }
+
     @Test("A projection that had stopped runs again after its rebuild, by itself")
     func mendsFailed() async throws {
         let world = try await World()

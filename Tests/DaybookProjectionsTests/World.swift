@@ -169,7 +169,10 @@ final class World: Sendable {
         projector.start()
         let end = log.durable.position
         let deadline = ContinuousClock.now + .seconds(30)
-        while projector.statuses.contains(where: { $0.state == .running && $0.position < end }),
+        func isOnTheWay(_ status: ProjectionStatus) -> Bool {
+            status.state == .building || status.state == .running && status.position < end
+        }
+        while projector.statuses.contains(where: isOnTheWay),
             ContinuousClock.now < deadline
         {
             try? await Task.sleep(for: .milliseconds(2))
