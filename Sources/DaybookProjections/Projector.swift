@@ -18,9 +18,9 @@ public final class Projector: Sendable {
         /// The folder of our own migrations.
         public var migrationsFolder: String
         /// A transaction takes no further block when it has so many rows.
-        public var rowLimit = 50_000
+        public var rowLimit = 200_000
         /// How much of the log is read at a time, in bytes of blocks.
-        public var byteLimit = 4 << 20
+        public var byteLimit = 16 << 20
         /// How long it waits before it tries an unreachable Postgres again.
         public var retrySeconds = 0.5
         /// How far the projector stands behind appends where both want the processor.

@@ -74,7 +74,8 @@ extension Aggregate {
     }
 
     /// The statements that make its table in `schema`. The groups are its key, by which rows are
-    /// brought up to date, so the key is made before the first row.
+    /// brought up to date, so the key is made before the first row; and pages keep room, so that a
+    /// row's next version stands beside it and the key's index stays as it is.
     public func ddl(of table: Table, schema: String) -> TableDDL {
         let target = SQLText.identifier(schema) + "." + SQLText.identifier(name)
         let columns = tableColumns(of: table)
@@ -87,7 +88,8 @@ extension Aggregate {
         let hasOptional = columns.prefix(groups.count).contains { $0.isOptional }
         let constraint = hasOptional ? "UNIQUE NULLS NOT DISTINCT" : "PRIMARY KEY"
         return TableDDL(
-            createTable: "CREATE TABLE \(target) (\n\(lines.joined(separator: ",\n"))\n)",
+            createTable: "CREATE TABLE \(target) (\n\(lines.joined(separator: ",\n"))\n)"
+                + " WITH (fillfactor = 50)",
             keyStatements: ["ALTER TABLE \(target) ADD \(constraint) (\(key))"],
             commentStatements: doc.isEmpty
                 ? [] : ["COMMENT ON TABLE \(target) IS \(SQLText.literal(doc))"])

@@ -1,4 +1,5 @@
 import Avro
+import Foundation
 
 /// Numbers keys of bytes from 0 in the order in which they first come: an open-addressed hash table
 /// over one buffer that holds all keys.
@@ -52,9 +53,10 @@ struct GroupIndex: ~Copyable {
     @inline(__always)
     private func isEqual(_ number: Int, _ key: UnsafeRawBufferPointer) -> Bool {
         let start = starts[number]
-        guard starts[number + 1] - start == key.count else { return false }
-        return UnsafeRawBufferPointer(rebasing: keys.unsafeBytes[start..<(start + key.count)])
-            .elementsEqual(key)
+        guard starts[number + 1] - start == key.count, let known = keys.unsafeBytes.baseAddress,
+            let wanted = key.baseAddress
+        else { return false }
+        return memcmp(known + start, wanted, key.count) == 0
     }
 
     private mutating func grow() {

@@ -20,7 +20,7 @@ final class PieceSource: Sendable {
     private let rowCount: Int
 
     /// How much of the log a piece holds, in bytes of blocks.
-    private static let byteCountMax = 24 << 20
+    private static let byteCountMax = 128 << 20
 
     /// Deals out what is before `end`, but for `done`, in pieces of about `rowCount` rows.
     init(_ source: any LogSource, end: Position, done: [Range<Position>], rowCount: Int) {

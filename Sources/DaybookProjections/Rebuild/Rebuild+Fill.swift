@@ -34,15 +34,17 @@ extension Rebuild {
     /// Copies everything before `end` that is not yet copied.
     func fill(_ end: TreeHead, _ connection: PostgresConnection) throws {
         let done = try PieceSource.done(connection, name)
+        // Groups of an aggregate are brought up to date by key: two connections would wait for each
+        // other, and the more rows are folded in memory, the fewer groups are written.
+        let isAggregate = catalog.aggregate(named: name) != nil
         let fill = Fill(
             PieceSource(
-                try source(), end: end.position, done: done, rowCount: options.pieceRowCount),
+                try source(), end: end.position, done: done,
+                rowCount: options.pieceRowCount * (isAggregate ? 20 : 1)),
             eventCountBefore: done.reduce(0) { $0 + Int64($1.count) })
         let copying = Copying(
             name: name, transcoders: { [catalog] in TranscoderSet(catalog: catalog) },
             connect: connect, isStopping: isStopping)
-        // Groups of an aggregate are brought up to date by key: two would wait for each other.
-        let isAggregate = catalog.aggregate(named: name) != nil
         let threads = (0..<(isAggregate ? 1 : max(1, options.connectionCount))).map { number in
             let done = DispatchSemaphore(value: 0)
             let thread = Thread {

@@ -20,8 +20,9 @@ public final class Rebuild {
         public var migrationsFolder: String
         /// How many connections copy at the same time.
         public var connectionCount = 2
-        /// How many rows are copied in a transaction, about.
-        public var pieceRowCount = 200_000
+        /// How many rows are copied in a transaction, about: enough that a commit costs little, few
+        /// enough that all connections are busy until the end.
+        public var pieceRowCount = 50_000
         /// Whether the new tables are compared, and not swapped.
         public var isDryRun = false
         /// Whether the new tables are compared with the live ones.
