@@ -56,8 +56,8 @@ public struct ReportArgumentError: Error, Sendable, Equatable, CustomStringConve
 extension Report {
     /// The values of all parameters in their order: those given, and the defaults of the others.
     ///
-    /// - Throws: `ReportArgumentError` for a name that is not known or stands twice, a value that is
-    ///   not of its type, and a parameter without default that is missing.
+    /// - Throws: `ReportArgumentError` for a name that is not known or stands twice, a value that
+    ///   is not of its type, and a parameter without default that is missing.
     public func arguments(
         _ given: [(name: String, value: String)]
     ) throws(ReportArgumentError) -> [ScalarValue] {

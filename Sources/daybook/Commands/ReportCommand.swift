@@ -12,8 +12,8 @@ struct ReportCommand: AsyncParsableCommand {
         discussion: """
             Example: daybook report hires-by-quarter --param year=2022 --format csv
 
-            It asks Postgres itself. Without a server it holds the ledger, brings the tables to the \
-            log's end, and stops what it started.
+            It asks Postgres itself. Without a server it holds the ledger, brings the tables to \
+            the log's end, and stops what it started.
             """)
 
     /// How the answer is printed.
