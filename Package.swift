@@ -122,8 +122,8 @@ let package = Package(
         tests(
             "DaybookServerTests",
             [
-                "DaybookServer", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
-                "DaybookSegments", "TestSupport", httpTypes, hummingbird, hummingbirdTesting, log,
+                "Avro", "DaybookServer", "DaybookCatalog", "DaybookIntake", "DaybookLedger",
+                "DaybookLog", "DaybookSegments", "TestSupport", httpTypes, hummingbird, hummingbirdTesting, log,
             ]),
         tests("FormatTests", ["Avro", "DaybookLog", "DaybookSegments", "TestSupport"]),
         tests("IntegrationTests", ["TestSupport"]),

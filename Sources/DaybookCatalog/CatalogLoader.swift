@@ -81,7 +81,7 @@ struct FileReader {
     let name: String
     let diagnostics: DiagnosticList
 
-    private var start: Place { Place(file: name, line: 1, column: 1) }
+    var start: Place { Place(file: name, line: 1, column: 1) }
 
     /// The definition of a file that someone wrote.
     func drafts(ofFile text: String) -> [Draft] {
@@ -146,7 +146,7 @@ struct FileReader {
     }
 
     /// Refuses, before parsing, what could take memory or time out of proportion.
-    private func isBounded(_ text: String) -> Bool {
+    func isBounded(_ text: String) -> Bool {
         guard text.utf8.count <= CatalogLoader.fileByteCountMax else {
             diagnostics.report(
                 start, "the file is larger than \(CatalogLoader.fileByteCountMax) bytes",
@@ -174,7 +174,7 @@ struct FileReader {
         return true
     }
 
-    private func report(_ error: any Error) {
+    func report(_ error: any Error) {
         let remedy = "mend it; text with quotes, `:`, `#` or a sign in front stands in quotes"
         guard let error = error as? YamlError else {
             return diagnostics.report(start, "\(error)", remedy)

@@ -10,6 +10,8 @@ import ServiceLifecycle
 public struct ServerParts: Sendable {
     /// Where batches go.
     public var ledger: any LedgerService
+    /// The log that they end in; the server reads it and never writes.
+    public var log: any LogEngine
     /// The dictionary that judges them.
     public var catalog: Catalog
     /// The ledger's key for fingerprints.
@@ -18,22 +20,29 @@ public struct ServerParts: Sendable {
     public var keys: any KeyAuthority
     /// How far Postgres is.
     public var projections: any ProjectionStatusSource
+    /// The reports, and what answers them.
+    public var reports: ServedReports
     /// How large the log is.
     public var logSize: @Sendable () -> LogSize
+    /// How many clients may follow the log at once.
+    public var followerLimit = 64
     /// Where the server's own log goes.
     public var logger: Logger
 
     /// All parts.
     public init(
-        ledger: any LedgerService, catalog: Catalog, fingerprintKey: FingerprintKey,
-        keys: any KeyAuthority, projections: any ProjectionStatusSource,
+        ledger: any LedgerService, log: any LogEngine, catalog: Catalog,
+        fingerprintKey: FingerprintKey,
+        keys: any KeyAuthority, projections: any ProjectionStatusSource, reports: ServedReports,
         logSize: @escaping @Sendable () -> LogSize, logger: Logger
     ) {
         self.ledger = ledger
+        self.log = log
         self.catalog = catalog
         self.fingerprintKey = fingerprintKey
         self.keys = keys
         self.projections = projections
+        self.reports = reports
         self.logSize = logSize
         self.logger = logger
     }
@@ -45,10 +54,14 @@ public struct LedgerServer: Sendable {
     public static let bodyByteLimit = LogLimits.bodyByteCount
 
     private let parts: ServerParts
+    private let signal: AppendSignal
+    private let feeds: OpenFeeds
 
     /// A server of these parts; nothing runs yet.
     public init(_ parts: ServerParts) {
         self.parts = parts
+        signal = AppendSignal(parts.log)
+        feeds = OpenFeeds(limit: parts.followerLimit)
     }
 
     /// The server that listens on a TCP address. A service: it drains when it is to stop.
@@ -105,6 +118,12 @@ public struct LedgerServer: Sendable {
     private func addHealth(to router: Router<ServerContext>) {
         router.get("health/live", use: statusRoutes.live)
         router.get("health/ready", use: statusRoutes.ready)
+        router.get(
+            "metrics",
+            use: MetricsRoute(
+                ledger: parts.ledger, projections: parts.projections, feeds: feeds,
+                logSize: parts.logSize
+            ).respond)
     }
 
     private func addRoutes(to routes: RouterGroup<ServerContext>, limits: IntakeLimits) {
@@ -112,6 +131,14 @@ public struct LedgerServer: Sendable {
             ledger: parts.ledger, judges: judges(limits), dictionary: parts.catalog.version,
             projections: parts.projections, bodyByteLimit: LedgerServer.bodyByteLimit)
         let batches = BatchRoutes(ledger: parts.ledger)
+        routes.get(
+            "",
+            use: CatalogRoute(text: CatalogText(parts.catalog, reports: parts.reports.reports))
+                .respond)
+        routes.get(
+            "reports/:name",
+            use: ReportRoute(served: parts.reports, projections: parts.projections).respond)
+        routes.get("events", use: EventRoute(log: parts.log, signal: signal, feeds: feeds).respond)
         routes.get("status", use: statusRoutes.status)
         routes.get("batches", use: batches.byKey)
         routes.get("batches/:id", use: batches.byID)

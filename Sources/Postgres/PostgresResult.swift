@@ -74,6 +74,11 @@ public struct PostgresRow {
         }
     }
 
+    /// Calls `body` with the value's bytes as they came, without a copy; nil is NULL.
+    public func withBytes<R>(_ column: Int, _ body: (UnsafeRawBufferPointer) -> R) -> R? {
+        withExtendedLifetime(result) { result.value(row, column).map(body) }
+    }
+
     /// The value's bytes as they came: the text's UTF-8, or the type's binary form.
     public func bytes(_ column: Int) -> [UInt8]? {
         withExtendedLifetime(result) { result.value(row, column).map { [UInt8]($0) } }

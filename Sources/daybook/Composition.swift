@@ -2,6 +2,7 @@ import DaybookCatalog
 import DaybookIntake
 import DaybookLedger
 import DaybookLog
+import DaybookProjections
 import DaybookSegments
 import DaybookServer
 import Foundation
@@ -12,6 +13,7 @@ import Logging
 /// Whoever opens it has the ledger's lock until `close`.
 final class Composition: Sendable {
     let catalog: Catalog
+    let reports: [Report]
     let log: SegmentLog
     let ledger: Ledger
     let projections: Projections
@@ -20,10 +22,11 @@ final class Composition: Sendable {
     let logger: Logger
 
     private init(
-        catalog: Catalog, log: SegmentLog, ledger: Ledger, projections: Projections,
-        failure: FailureSignal, logger: Logger
+        catalog: Catalog, reports: [Report], log: SegmentLog, ledger: Ledger,
+        projections: Projections, failure: FailureSignal, logger: Logger
     ) {
         self.catalog = catalog
+        self.reports = reports
         self.log = log
         self.ledger = ledger
         self.projections = projections
@@ -40,6 +43,7 @@ final class Composition: Sendable {
         let catalogFolder = try settings.catalogFolder()
         let catalog = try CatalogLoader.load(folder: catalogFolder + "/projections")
         let checkedPosition = try DictionaryGate.check(catalog, dataFolder: settings.dataFolder)
+        let reports = try ReportLoader.load(folder: catalogFolder + "/sql/reports")
         try DataFolder.make(settings.dataFolder)
         // From here on whatever is made is its owner's alone.
         umask(0o077)
@@ -58,8 +62,8 @@ final class Composition: Sendable {
         let projections = Projections(
             settings, catalog: catalog, catalogFolder: catalogFolder, log: log, logger: logger)
         let composition = Composition(
-            catalog: catalog, log: log, ledger: ledger, projections: projections,
-            failure: failure, logger: logger)
+            catalog: catalog, reports: reports, log: log, ledger: ledger,
+            projections: projections, failure: failure, logger: logger)
         composition.sayWhatOpeningFound()
         return composition
     }
@@ -82,9 +86,12 @@ final class Composition: Sendable {
 
     /// What the server is made of.
     func serverParts(keys: any KeyAuthority) -> ServerParts {
-        ServerParts(
-            ledger: ledger, catalog: catalog, fingerprintKey: ledger.fingerprintKey, keys: keys,
-            projections: projections, logSize: { [log] in log.sizeForStatus }, logger: logger)
+        let runner = ReportRunner { [projections] in projections.postgres }
+        return ServerParts(
+            ledger: ledger, log: log, catalog: catalog, fingerprintKey: ledger.fingerprintKey,
+            keys: keys,
+            projections: projections, reports: ServedReports(reports, source: runner),
+            logSize: { [log] in log.sizeForStatus }, logger: logger)
     }
 
     /// What imports files into a table of the catalog.

@@ -52,18 +52,42 @@ struct LocalClient {
         case .ndjson:
             query["format"] = "ndjson"
         }
+        var request = request("POST", LocalClient.uri("/local/v1/import", query))
+        request.body = .stream(body, length: .known(byteCount))
+        return try JSONDecoder().decode(ImportReport.self, from: await answer(to: request))
+    }
+
+    /// The events that `query` asks for, as the server sends them, until it ends.
+    func events(_ query: [String: String], _ write: (UnsafeRawBufferPointer) -> Void) async throws {
+        do {
+            let response = try await HTTPClient.shared.execute(
+                request("GET", LocalClient.uri("/v1/events", query)), timeout: LocalClient.patience)
+            guard response.status == .ok else {
+                let body = try await response.body.collect(upTo: 1 << 20)
+                throw failure(response.status.code, Data(body.readableBytesView))
+            }
+            for try await buffer in response.body { buffer.withUnsafeReadableBytes(write) }
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw CommandFailure(.unreachable, "the server went away: \(error)")
+        }
+    }
+
+    private static func uri(_ path: String, _ query: [String: String?]) -> String {
         var components = URLComponents()
-        components.path = "/local/v1/import"
+        components.path = path
         components.queryItems = query.compactMap { name, value in
             value.map { URLQueryItem(name: name, value: $0) }
         }
         // `+` stands for itself in a URL and for a space in a form.
         components.percentEncodedQuery = components.percentEncodedQuery?
             .replacing("+", with: "%2B")
-        var request = request("POST", components.string ?? components.path)
-        request.body = .stream(body, length: .known(byteCount))
-        return try JSONDecoder().decode(ImportReport.self, from: await answer(to: request))
+        return components.string ?? path
     }
+
+    /// How long an answer may take: an import is as long as its file, and who follows stays.
+    private static let patience = TimeAmount.hours(24 * 365)
 
     private func request(_ method: String, _ uri: String) -> HTTPClientRequest {
         let url = URL(httpURLWithSocketPath: socketPath, uri: uri)
@@ -77,7 +101,7 @@ struct LocalClient {
         let response: HTTPClientResponse
         let body: ByteBuffer
         do {
-            response = try await HTTPClient.shared.execute(request, timeout: .hours(24 * 365))
+            response = try await HTTPClient.shared.execute(request, timeout: LocalClient.patience)
             body = try await response.body.collect(upTo: 64 << 20)
         } catch {
             throw CommandFailure(

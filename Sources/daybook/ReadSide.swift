@@ -117,6 +117,14 @@ final class ReadSide: Sendable {
         }
     }
 
+    /// Where the ledger's Postgres is.
+    var conninfo: String {
+        switch holder {
+        case .server(let conninfo): conninfo
+        case .own(let composition): composition.projections.postgres
+        }
+    }
+
     /// A new connection to the ledger's Postgres. Blocks.
     func connect() throws -> PostgresConnection {
         switch holder {

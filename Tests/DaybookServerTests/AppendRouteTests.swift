@@ -261,37 +261,4 @@ struct AppendRouteTests {
             #expect(try await client.append(#"{"id":2,"job":"Smith"}"#).status == .ok)
         }
     }
-
-    @Test("Every event of the log reads back as a line of JSON, with what was sent")
-    func events() async throws {
-        try await withServer { client, _, log in
-            let first = log.durable.position
-            _ = try await client.append(
-                #"[{"id":1,"job":"Cäper \"x\""},{"id":"zwei"}]"#, headers: ["Idempotency-Key": "k"])
-            func lines(_ filter: EventFilter) throws -> [[String: Any]] {
-                var events = EventText()
-                var json = JSONWriter()
-                for block in try log.blocks(from: filter.positions.lowerBound, byteLimit: 1 << 20) {
-                    try events.write(block, filter: filter, to: &json)
-                }
-                return try Data(json.unsafeBytes).split(separator: UInt8(ascii: "\n")).map { line in
-                    let object = try JSONSerialization.jsonObject(with: Data(line))
-                    return try #require(object as? [String: Any])
-                }
-            }
-            let end = log.durable.position
-            let all = try lines(EventFilter(positions: 0..<end))
-            #expect(all.map { $0["position"] as? Int64 } == (0..<end).map { $0 })
-            #expect(all[0]["verdict"] as? String == "control" && all[0]["text"] != nil)
-            let accepted = all[Int(first)]
-            #expect(accepted["verdict"] as? String == "accepted")
-            #expect(accepted["row"] as? NSDictionary == ["id": 1, "job": "Cäper \"x\""])
-            #expect(accepted["idempotency_key"] as? String == "k")
-            let rejected = try lines(
-                EventFilter(positions: first..<end, table: "jobs", isRejectedOnly: true))
-            #expect(rejected.count == 1)
-            #expect(rejected[0]["raw"] as? String == #"{"id":"zwei"}"#)
-            #expect(try lines(EventFilter(positions: first..<end, table: "departments")).isEmpty)
-        }
-    }
 }

@@ -28,8 +28,11 @@ struct FixedKeys: KeyAuthority {
 
 /// A server over a fresh ledger in a folder of its own, listening on the loopback interface.
 func withServer(
-    projections: FixedProjections = FixedProjections(),
-    _ body: @escaping @Sendable (any TestClientProtocol, ScriptedLedger, SegmentLog) async throws ->
+    projections: any ProjectionStatusSource = FixedProjections(),
+    reports: ServedReports = ServedReports([], source: ScriptedReports()),
+    segmentByteCount: UInt64? = nil, followerLimit: Int = 4,
+    _ body:
+        @escaping @Sendable (any TestClientProtocol, ScriptedLedger, WatchedLog) async throws ->
         Void
 ) async throws {
     let folder = try TemporaryFolder()
@@ -42,26 +45,30 @@ func withServer(
             return time
         }
     }
-    let log = try SegmentLog.open(
-        folder: folder.path("data"), options: SegmentLogOptions(schema: schema, clock: clock))
+    var options = SegmentLogOptions(schema: schema, clock: clock)
+    if let segmentByteCount { options.segmentByteCount = segmentByteCount }
+    let log = try SegmentLog.open(folder: folder.path("data"), options: options)
     let ledger = try Ledger.open(
         engine: log, catalog: catalog, stateFolder: folder.path("data/state"),
         options: LedgerOptions(wallClock: clock, bootClock: clock, onFatal: { _ in }))
     let scripted = ScriptedLedger(ledger)
-    let parts = ServerParts(
-        ledger: scripted, catalog: catalog, fingerprintKey: ledger.fingerprintKey,
+    let watched = WatchedLog(log)
+    var parts = ServerParts(
+        ledger: scripted, log: watched, catalog: catalog, fingerprintKey: ledger.fingerprintKey,
         keys: FixedKeys(callers: [
             "all": Caller(principal: "all", scopes: Set(Scope.allCases), tables: nil),
             "other": Caller(principal: "other", scopes: [.append], tables: nil),
             "reader": Caller(principal: "reader", scopes: [.read], tables: nil),
-            "jobs": Caller(principal: "jobs", scopes: [.append], tables: ["jobs"]),
+            "jobs": Caller(principal: "jobs", scopes: [.append, .read, .audit], tables: ["jobs"]),
         ]),
-        projections: projections, logSize: { LogSize(segmentCount: 1, byteCount: 10) },
+        projections: projections, reports: reports,
+        logSize: { LogSize(segmentCount: 1, byteCount: 10) },
         logger: Logger(label: "test") { label in
             JSONLogHandler(label: label, level: .critical, clock: { "" })
         })
+    parts.followerLimit = followerLimit
     let server = LedgerServer(parts).application(host: "127.0.0.1", port: 0) { _ in }
-    try await server.test(.live) { client in try await body(client, scripted, log) }
+    try await server.test(.live) { client in try await body(client, scripted, watched) }
     ledger.close()
     try log.close()
 }
@@ -106,9 +113,12 @@ extension TestClientProtocol {
             uri: "/v1/\(table)", method: .post, headers: fields, body: ByteBuffer(string: body))
     }
 
-    func get(_ uri: String, key: String? = "all") async throws -> TestResponse {
+    func get(
+        _ uri: String, key: String? = "all", accept: String? = nil
+    ) async throws -> TestResponse {
         var fields = HTTPFields()
         fields[.apiKey] = key
+        fields[.accept] = accept
         return try await execute(uri: uri, method: .get, headers: fields)
     }
 }

@@ -74,5 +74,60 @@ extension Integration {
                 #expect(info.status == 0 && info.text.contains("\(from + 4)"))
             }
         }
+
+        @Test(
+            "log cat --follow shows what is appended as it comes, filtered, until the server stops")
+        func follow() async throws {
+            try await withDaybook { daybook in
+                let from = try daybook.status().durable_position
+                let all = try cat(daybook, ["--from", "\(from)", "--follow"])
+                let accepted = try cat(
+                    daybook, ["--from", "\(from)", "--verdict", "accepted", "--follow"])
+                for id in 1...20 {
+                    let body = #"[{"id":\#(id),"job":"Job"},{"id":"bad"}]"#
+                    _ = try await daybook.client.append(body, to: "jobs")
+                }
+                let end = try daybook.status().durable_position
+                #expect(end == from + 40)
+                try await wait("the followers") {
+                    try positions(all.output).count == 40 && positions(accepted.output).count == 20
+                }
+                #expect(try positions(all.output) == (from..<end).map { $0 })
+                #expect(
+                    try positions(accepted.output)
+                        == stride(from: from, to: end, by: 2).map { $0 })
+                let written = try daybook.run(["log", "cat", "--from", "\(from)"])
+                let feed = try await daybook.client.get("/v1/events?from=\(from)")
+                #expect(feed.body == all.output && feed.body.starts(with: written.output))
+
+                try daybook.stop()
+                for follower in [all, accepted] {
+                    #expect(follower.waitForExit(timeoutSeconds: 10) == 4)
+                    #expect(follower.errorText.contains("the server has stopped"))
+                }
+                let offline = try daybook.run(["log", "cat", "--from", "\(from)"])
+                #expect(offline.output == feed.body)
+                #expect(try daybook.run(["log", "cat", "--follow"]).status == 4)
+                let twice = try daybook.run([
+                    "log", "cat", "--rejected", "--verdict", "accepted",
+                ])
+                #expect(twice.status == 2)
+            }
+        }
+
+        private func cat(
+            _ daybook: DaybookServer, _ options: [String]
+        ) throws -> BackgroundProcess {
+            try BackgroundProcess(
+                daybookBinary, ["log", "cat"] + options, environment: daybook.environment,
+                folder: daybook.folder.path)
+        }
+
+        private func positions(_ lines: Data) throws -> [Int] {
+            try lines.split(separator: UInt8(ascii: "\n")).map { line in
+                let object = try JSONSerialization.jsonObject(with: Data(line))
+                return try #require((object as? [String: Any])?["position"] as? Int)
+            }
+        }
     }
 }

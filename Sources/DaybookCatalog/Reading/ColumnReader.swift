@@ -11,7 +11,7 @@ struct ColumnReader {
     ]
 
     func column(_ fields: Fields) -> Column? {
-        guard let type = type(fields) else { return nil }
+        guard let type = reader.columnType(fields, of: "column `\(name.value)`") else { return nil }
         let pattern = pattern(fields, type)
         let maxLength = fields.count("maxLength")
         if maxLength != nil && type != .string { reportMisplaced("maxLength", fields, type) }
@@ -30,22 +30,6 @@ struct ColumnReader {
             defaultValue: defaultValue(fields, type, rules, oneOf), maxLength: maxLength,
             pattern: pattern, minimum: minimum?.value, maximum: maximum?.value, oneOf: oneOf,
             aliases: aliases(fields))
-    }
-
-    private func type(_ fields: Fields) -> ColumnType? {
-        guard fields["type"] != nil else {
-            reader.report(
-                fields.place, "column `\(name.value)` has no `type`",
-                "the types are \(ColumnType.names.joined(separator: ", "))")
-            return nil
-        }
-        guard let text = fields.text("type") else { return nil }
-        do {
-            return try ColumnType(dictionaryText: text.value)
-        } catch {
-            reader.report(text.place, error.problem, error.remedy)
-            return nil
-        }
     }
 
     private func pattern(_ fields: Fields, _ type: ColumnType) -> Pattern? {
@@ -152,6 +136,25 @@ extension DefinitionReader {
                 value: try ScalarValue(text: text.value, type: type), place: text.place)
         } catch {
             report(text.place, "`\(text.value)` is no \(type)", "write \(type.example)")
+            return nil
+        }
+    }
+}
+
+extension DefinitionReader {
+    /// The type that `fields` names.
+    func columnType(_ fields: Fields, of what: String) -> ColumnType? {
+        guard fields["type"] != nil else {
+            report(
+                fields.place, "\(what) has no `type`",
+                "the types are \(ColumnType.names.joined(separator: ", "))")
+            return nil
+        }
+        guard let text = fields.text("type") else { return nil }
+        do {
+            return try ColumnType(dictionaryText: text.value)
+        } catch {
+            report(text.place, error.problem, error.remedy)
             return nil
         }
     }

@@ -2,49 +2,51 @@ import Avro
 import DaybookIntake
 import DaybookLog
 
-/// Which events are wanted.
-public struct EventFilter: Sendable {
-    /// Half open.
-    public var positions: Range<Position>
-    /// Only events of this table.
-    public var table: String?
-    /// Only rejected rows.
-    public var isRejectedOnly: Bool
-
-    /// The events in `positions`, of one table or of all, all of them or the rejected ones.
-    public init(positions: Range<Position>, table: String? = nil, isRejectedOnly: Bool = false) {
-        self.positions = positions
-        self.table = table
-        self.isRejectedOnly = isRejectedOnly
-    }
-}
-
 /// Writes the events of durable blocks as NDJSON: an object a row, with its batch's facts.
-public struct EventText {
+struct EventText: Sendable {
     private var schema: LogSchema?
     private var rows: RowText?
 
     /// A writer that has seen no block yet.
-    public init() {}
+    init() {}
 
-    /// Appends a line for every event of `block` that passes `filter`.
+    /// How far a block was written.
+    struct Progress {
+        /// Every event of the block before it was written, or did not pass.
+        var position: Position
+        /// How many lines were written.
+        var lineCount = 0
+    }
+
+    /// What ends the writing before the block's end.
+    struct Limits {
+        var lineCount = Int.max
+        /// No further line is begun when the text has so many bytes.
+        var byteCount = Int.max
+    }
+
+    /// Appends a line for every event of `block` that passes `filter`, up to the limits.
     ///
     /// - Throws: `EventTextError` if the block's bytes are not what its schema says.
-    public mutating func write(
-        _ block: DurableBlock, filter: EventFilter, to json: inout JSONWriter
-    ) throws(EventTextError) {
+    mutating func write(
+        _ block: DurableBlock, filter: EventFilter, limits: Limits, to json: inout JSONWriter
+    ) throws(EventTextError) -> Progress {
         let rows = try rows(of: block.schema)
+        var progress = Progress(position: block.firstPosition)
         // The writer is moved into the closure's scope and back: it has one owner.
-        var text = JSONWriter(capacity: block.content.count)
+        var text = JSONWriter(capacity: 0)
         swap(&text, &json)
         defer { swap(&text, &json) }
         do {
             try block.forEachBatch { reader in
-                try EventText.write(&reader, rows: rows, filter: filter, to: &text)
+                guard progress.position == reader.facts.position else { return }
+                try EventText.write(
+                    &reader, rows: rows, filter: filter, limits: limits, &progress, to: &text)
             }
         } catch {
             throw EventTextError(what: "the block at \(block.firstPosition): \(error)")
         }
+        return progress
     }
 
     private mutating func rows(of schema: LogSchema) throws(EventTextError) -> RowText {
@@ -55,42 +57,54 @@ public struct EventText {
         return rows
     }
 
+    /// Writes a batch up to the limits; `progress` ends at the first event that is left.
     private static func write(
-        _ reader: inout BatchReader, rows: RowText, filter: EventFilter, to json: inout JSONWriter
+        _ reader: inout BatchReader, rows: RowText, filter: EventFilter, limits: Limits,
+        _ progress: inout Progress, to json: inout JSONWriter
     ) throws(AvroDecodingError) {
         let facts = reader.facts
-        let end = facts.position + Position(reader.rowCount)
-        guard filter.positions.overlaps(facts.position..<end),
-            filter.table == nil || filter.table == facts.table
-        else { return }
-        var index = 0
-        while let branch = try reader.nextBranch() {
-            defer { index += 1 }
-            let isRejected = branch == reader.schema.rejectionBranch
-            guard filter.positions.contains(facts.position + Position(index)),
-                isRejected || !filter.isRejectedOnly
+        guard filter.passes(facts, rowCount: reader.rowCount) else {
+            progress.position += Position(reader.rowCount)
+            return
+        }
+        while progress.lineCount < limits.lineCount, json.count < limits.byteCount,
+            let branch = try reader.nextBranch()
+        {
+            defer { progress.position += 1 }
+            let verdict = EventVerdict(branch, of: reader.schema)
+            guard filter.positions.contains(progress.position),
+                verdict == filter.verdict ?? verdict
             else {
                 try reader.skipRow(branch)
                 continue
             }
+            let index = Int(progress.position - facts.position)
             json.openObject()
             json.write(facts, index: index)
-            if isRejected {
-                json.field("verdict", "rejected")
+            json.field("verdict", verdict.rawValue)
+            switch verdict {
+            case .rejected:
                 let rejection = try reader.readRejection()
                 json.write(reasons: rejection.reasons)
                 json.write(row: rejection, named: "raw", isJSON: false)
-            } else if branch == reader.schema.controlBranch {
-                json.field("verdict", "control")
-                json.write(try reader.readControl())
-            } else {
-                json.field("verdict", "accepted")
+            case .control: json.write(try reader.readControl())
+            case .accepted:
                 json.key("row")
                 try rows.write(branch, from: &reader.cursor, to: &json)
             }
+            progress.lineCount += 1
             json.closeObject()
             json.newline()
         }
+    }
+}
+
+extension EventVerdict {
+    /// The verdict that a branch of the union of rows stands for.
+    fileprivate init(_ branch: Int, of schema: LogSchema) {
+        self =
+            branch == schema.rejectionBranch
+            ? .rejected : branch == schema.controlBranch ? .control : .accepted
     }
 }
 

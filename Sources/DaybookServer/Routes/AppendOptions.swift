@@ -29,11 +29,7 @@ struct AppendOptions {
             case ("return", "minimal"): hasRows = false
             case ("return", "full"): hasRows = true
             case ("wait", "projected"): waits = true
-            case ("timeout", _):
-                guard let seconds = Double(value), (0...60).contains(seconds) else {
-                    throw .badRequest("bad-option", "timeout is a number of seconds, at most 60")
-                }
-                timeoutSeconds = seconds
+            case ("timeout", _): timeoutSeconds = try ReadOptions.seconds(value)
             case ("atomic", _), ("return", _), ("wait", _):
                 throw .badRequest("bad-option", "\(name) cannot be \(value)")
             default:

@@ -45,22 +45,10 @@ struct AppendRoute: Sendable {
         }
         var answer = BatchAnswer(receipt: receipt, hasRows: options.hasRows)
         if let seconds = options.waitSeconds {
-            answer.isProjected = await wait(for: receipt, seconds: seconds)
+            answer.isProjected = await projections.waitUntilApplied(
+                receipt.endPosition, by: [receipt.table], seconds: seconds)
         }
         return answer.appendResponse()
-    }
-
-    /// Waits until the table's projection has passed the batch; whether it did in time.
-    private func wait(for receipt: Receipt, seconds: Double) async -> Bool {
-        let deadline = ContinuousClock.now + .seconds(seconds)
-        while true {
-            let reached = projections.projections.contains {
-                $0.name == receipt.table && $0.position >= receipt.endPosition
-            }
-            if reached { return true }
-            guard ContinuousClock.now < deadline, !Task.isCancelled else { return false }
-            try? await Task.sleep(for: .milliseconds(5))
-        }
     }
 }
 

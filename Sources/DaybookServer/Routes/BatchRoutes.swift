@@ -1,5 +1,4 @@
 import DaybookLedger
-import Dispatch
 import Hummingbird
 
 /// `GET /v1/batches/{id}` and `GET /v1/batches?idempotency_key=`: what became of a batch.
@@ -44,11 +43,8 @@ struct BatchRoutes: Sendable {
 
     /// Looks for a batch on a thread that may block, for it may be read from disk.
     private func batch(id: String) async throws(Problem) -> Receipt? {
-        let result = await withCheckedContinuation { continuation in
-            DispatchQueue.global().async { [ledger] in
-                continuation.resume(
-                    returning: Result { () throws(LedgerError) in try ledger.batch(id: id) })
-            }
+        let result = await offPool { [ledger] in
+            Result { () throws(LedgerError) in try ledger.batch(id: id) }
         }
         do throws(LedgerError) { return try result.get() } catch { throw Problem(error) }
     }

@@ -1,0 +1,64 @@
+import DaybookLedger
+import DaybookLog
+import Hummingbird
+
+/// `GET /metrics`: how the ledger does, in numbers. Needs no key and holds no row.
+struct MetricsRoute: Sendable {
+    let ledger: any LedgerService
+    let projections: any ProjectionStatusSource
+    let feeds: OpenFeeds
+    let logSize: @Sendable () -> LogSize
+
+    func respond(to request: Request, context: ServerContext) -> Response {
+        var metrics = MetricsText()
+        let status = ledger.status
+        writeLedger(status, to: &metrics)
+        writeProjections(end: status.head.position, to: &metrics)
+        metrics.metric(
+            "daybook_open_followers", .gauge, "Clients that follow the event feed.", feeds.count)
+        return Response(
+            status: .ok, headers: [.contentType: MetricsText.contentType],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text)))
+    }
+
+    private func writeLedger(_ status: LedgerStatus, to metrics: inout MetricsText) {
+        let size = logSize()
+        metrics.metric(
+            "daybook_durable_position", .gauge, "Position after the last durable event.",
+            status.head.position)
+        metrics.metric("daybook_segments", .gauge, "Segments of the log.", size.segmentCount)
+        metrics.metric("daybook_log_bytes", .gauge, "Bytes of the log's segments.", size.byteCount)
+        metrics.metric(
+            "daybook_ready", .gauge, "Whether batches are taken.", status.hold == nil ? 1 : 0)
+        metrics.metric(
+            "daybook_groups_total", .counter, "Groups written, each with one sync.",
+            status.groupCount)
+        metrics.metric("daybook_batches_total", .counter, "Batches written.", status.batchCount)
+        metrics.metric(
+            "daybook_replays_total", .counter, "Retries answered from the log.",
+            status.replayCount)
+        metrics.metric(
+            "daybook_queue_batches", .gauge, "Batches taken and not yet answered.",
+            status.queuedBatchCount)
+        metrics.metric("daybook_queue_bytes", .gauge, "Their bytes.", status.queuedByteCount)
+        metrics.metric(
+            "daybook_snapshot_position", .gauge, "Position up to which the keys are kept on disk.",
+            status.snapshotPosition)
+    }
+
+    private func writeProjections(end: Position, to metrics: inout MetricsText) {
+        let statuses = projections.projections
+        metrics.metric(
+            "daybook_postgres_connected", .gauge, "Whether the projector has a connection.",
+            projections.postgresState == "connected" ? 1 : 0)
+        metrics.metric(
+            "daybook_projection_position", .gauge, "Position below which everything is applied.",
+            statuses.map { ([("projection", $0.name)], $0.position) })
+        metrics.metric(
+            "daybook_projection_lag_events", .gauge, "Durable events that are not applied yet.",
+            statuses.map { ([("projection", $0.name)], max(0, end - $0.position)) })
+        metrics.metric(
+            "daybook_projection_state", .gauge, "1 for the state that a projection is in.",
+            statuses.map { ([("projection", $0.name), ("state", $0.state)], 1) })
+    }
+}
