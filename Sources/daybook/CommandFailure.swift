@@ -3,6 +3,7 @@ import DaybookCatalog
 import DaybookIntake
 import DaybookLedger
 import DaybookLog
+import DaybookProjections
 import DaybookServer
 import Foundation
 import Postgres
@@ -27,6 +28,7 @@ struct CommandFailure: Error {
         case let error as KeyFileError: self.init(.failed, error.description)
         case let error as CatalogError: self.init(.usage, error.description)
         case let error as IntakeError: self.init(.usage, error.description)
+        case let error as DriftError: self.init(error)
         case let error as PostgresError: self.init(.unreachable, "Postgres: \(error)")
         case is ValidationError, is CleanExit, is ExitCode: return nil
         default:
@@ -65,6 +67,14 @@ struct CommandFailure: Error {
             self.init(.usage, "the log has no position \(position); see `daybook status`")
         case .closed:
             self.init(.failed, "the ledger is closed")
+        }
+    }
+
+    private init(_ error: DriftError) {
+        if case .contradiction = error {
+            self.init(.corrupt, "log and database are not of one past: \(error)")
+        } else {
+            self.init(.failed, error.description)
         }
     }
 

@@ -16,7 +16,7 @@ struct Daybook: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Serve.self, Import.self, Status.self, Keys.self, Log.self, Init.self,
+            Serve.self, Import.self, Status.self, Keys.self, Log.self, Verify.self, Init.self,
             SampleDataCommand.self,
         ])
 
