@@ -22,28 +22,6 @@ enum ProjectionShape {
     }
 
     private static func text(of name: String, in catalog: Catalog) -> String? {
-        if name == auditProjectionName { return auditVersion }
-        if let table = catalog.table(named: name) { return text(of: table) }
-        guard let aggregate = catalog.aggregate(named: name),
-            let table = catalog.table(named: aggregate.table)
-        else { return nil }
-        let ddl = aggregate.ddl(of: table, schema: "")
-        let groups = aggregate.groups.map { "\($0.name) \($0.column) \($0.function as Any)" }
-        let measures = aggregate.measures.map {
-            "\($0.name) \($0.function) \($0.column ?? "")"
-        }
-        let lines = [ddl.createTable] + ddl.keyStatements + groups + measures
-        let condition = aggregate.condition.map {
-            "\($0.column) \($0.comparison.rawValue) \($0.value)"
-        }
-        return (lines + [condition ?? "", aggregate.timeZone]).joined(separator: "\n")
-    }
-
-    private static func text(of table: Table) -> String {
-        let ddl = table.ddl(schema: "")
-        let defaults = table.columns.compactMap { column in
-            column.defaultValue.map { "\(column.name) \($0)" }
-        }
-        return ([ddl.createTable] + ddl.keyStatements + defaults).joined(separator: "\n")
+        name == auditProjectionName ? auditVersion : catalog.shape(of: name)
     }
 }

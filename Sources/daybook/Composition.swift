@@ -68,6 +68,14 @@ final class Composition: Sendable {
         return composition
     }
 
+    /// Loads the catalog folder and checks it against the log, as `open` does first.
+    ///
+    /// - Throws: `CatalogError` or `CommandFailure` with what is wrong.
+    static func checkCatalog(_ settings: Settings) throws {
+        let catalog = try CatalogLoader.load(folder: settings.catalogFolder() + "/projections")
+        _ = try DictionaryGate.check(catalog, dataFolder: settings.dataFolder)
+    }
+
     private static func check(_ catalog: Catalog, orClose log: SegmentLog) throws {
         do {
             try DictionaryGate.check(catalog, over: log)

@@ -26,6 +26,13 @@ struct CSVMapping: Sendable {
         self.fieldOf = fieldOf
         fieldCount = names.count
     }
+
+    /// The columns that the table had in the past; those that it has no more are passed over.
+    init(past names: [String], _ table: Table) {
+        fieldOf = ContiguousArray(
+            table.columns.map { column in names.firstIndex(of: column.name) ?? -1 })
+        fieldCount = names.count
+    }
 }
 
 extension Table {

@@ -37,6 +37,13 @@ public struct CSVDecoder: Sendable {
         }
     }
 
+    /// A decoder for rows whose fields are known.
+    init(judge: Judge, mapping: CSVMapping) {
+        self.judge = judge
+        header = .absent
+        self.mapping = mapping
+    }
+
     /// Judges at most `rowLimit` rows at the start of `buffer`, which begins where the last step
     /// ended. A batch has exactly that many rows, or as many as fit the limit of a batch's bytes,
     /// or all there are when `isLast` says that the file ends with the buffer.

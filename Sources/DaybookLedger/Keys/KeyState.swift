@@ -113,4 +113,14 @@ struct KeyState {
     mutating func dropOld() {
         for index in fingerprints.indices { fingerprints[index]?.dropOld() }
     }
+
+    /// How many fingerprints are in memory since the last rotation.
+    var youngCount: Int { fingerprints.reduce(0) { $0 + ($1?.young.count ?? 0) } }
+
+    /// The older generation with the numbers of its sets, for whoever keeps it elsewhere.
+    var oldEntries: [(number: UInt32, fingerprint: Fingerprint, position: Position)] {
+        fingerprints.compactMap(\.self).flatMap { set in
+            set.old.map { (set.number, $0.key, $0.value) }
+        }
+    }
 }

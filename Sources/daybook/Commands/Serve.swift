@@ -12,7 +12,9 @@ struct Serve: AsyncParsableCommand {
         discussion: """
             Example: daybook serve --data shop --catalog shop/catalog --listen 0.0.0.0:8080
 
-            Stops in good order on SIGTERM and SIGINT. Its own log is JSON lines on standard error.
+            Stops in good order on SIGTERM and SIGINT. On SIGHUP it looks at the catalog folder \
+            again: a good one is taken up by a restart within the process, a bad one is reported \
+            and left. Its own log is JSON lines on standard error.
             """)
 
     @OptionGroup var settings: Settings
@@ -27,11 +29,15 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let (host, port) = try address()
         let logger = ServerLog.start()
+        let reload = ReloadSignal(logger: logger) { [settings] in
+            try Composition.checkCatalog(settings)
+        }
         let composition = try Composition.open(settings, logger: logger)
         let socket = LocalSocket(dataFolder: settings.dataFolder)
         let result: Result<Void, any Error>
         do {
-            try await serve(composition, host: host, port: port, socket: socket.prepare())
+            try await serve(
+                composition, reload, host: host, port: port, socket: socket.prepare())
             result = .success(())
         } catch {
             result = .failure(error)
@@ -46,10 +52,12 @@ struct Serve: AsyncParsableCommand {
         }
         try result.get()
         logger.info("stopped")
+        if reload.wantsRestart { throw ReloadSignal.beginAgain() }
     }
 
     private func serve(
-        _ composition: Composition, host: String, port: Int, socket: String
+        _ composition: Composition, _ reload: ReloadSignal, host: String, port: Int,
+        socket: String
     ) async throws {
         let logger = composition.logger
         composition.projections.start()
@@ -65,6 +73,7 @@ struct Serve: AsyncParsableCommand {
                 .init(
                     service: composition.failure, successTerminationBehavior: .ignore,
                     failureTerminationBehavior: .gracefullyShutdownGroup),
+                .init(service: reload, successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: local), .init(service: application),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
