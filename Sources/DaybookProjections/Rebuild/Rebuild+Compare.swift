@@ -115,10 +115,15 @@ extension Rebuild {
                AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = b.atttypid
             """, [.text(tables.live(name)), .text(tables.build(name))])
         let common = Set(rows.compactMap { $0.text(0) })
-        guard let table = catalog.table(named: name) else { return nil }
-        let key =
-            table.key.isEmpty ? [Table.positionColumn] : table.key.map { table.columns[$0].name }
-        return common.isSuperset(of: key) ? RowShape(table, only: common) : nil
+        if let table = catalog.table(named: name) {
+            let key =
+                table.key.isEmpty
+                ? [Table.positionColumn] : table.key.map { table.columns[$0].name }
+            return common.isSuperset(of: key) ? RowShape(table, only: common) : nil
+        }
+        guard let aggregate = catalog.aggregate(named: name) else { return nil }
+        let shape = RowShape(AggregatePlan(aggregate, in: catalog))
+        return common.isSuperset(of: shape.columns.map(\.name)) ? shape : nil
     }
 
     private func compareAudit(
