@@ -15,7 +15,7 @@ struct EventRoute: Sendable {
     let feeds: OpenFeeds
 
     /// How long a reader that does not read may keep a server that stops.
-    private static let patience = TimeAmount.seconds(2)
+    private static let patience = TimeAmount.seconds(5)
 
     func respond(to request: Request, context: ServerContext) async throws -> Response {
         let caller = try context.requireCaller(.audit)
