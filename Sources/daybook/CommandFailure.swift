@@ -29,6 +29,7 @@ struct CommandFailure: Error {
         case let error as CatalogError: self.init(.usage, error.description)
         case let error as IntakeError: self.init(.usage, error.description)
         case let error as RebuildError: self.init(error)
+        case let error as DriftError: self.init(error)
         case let error as PostgresError: self.init(.unreachable, "Postgres: \(error)")
         case is ValidationError, is CleanExit, is ExitCode: return nil
         default:
@@ -78,6 +79,14 @@ struct CommandFailure: Error {
             default: .failed
             }
         self.init(status, error.description)
+    }
+
+    private init(_ error: DriftError) {
+        if case .contradiction = error {
+            self.init(.corrupt, "log and database are not of one past: \(error)")
+        } else {
+            self.init(.failed, error.description)
+        }
     }
 
     private init(_ error: ImportError) {

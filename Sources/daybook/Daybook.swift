@@ -17,7 +17,7 @@ struct Daybook: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Import.self, Status.self, RebuildCommand.self, ProjectionsCommand.self,
-            Keys.self, Log.self, Init.self, SampleDataCommand.self,
+            Verify.self, Keys.self, Log.self, Init.self, SampleDataCommand.self,
         ])
 
     static func main() async {

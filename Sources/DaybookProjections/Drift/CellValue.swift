@@ -45,6 +45,17 @@ enum CellForm: Sendable, Hashable {
             }
     }
 
+    /// A value of the type, as a literal.
+    var anyValue: String {
+        switch self {
+        case .integer, .number, .numeric: "'0'"
+        case .boolean: "'false'"
+        case .string: "''"
+        case .date, .timestamp: "'epoch'"
+        case .uuid: "'00000000-0000-0000-0000-000000000000'"
+        }
+    }
+
     /// The value of a field, its length before it.
     ///
     /// Source: the `*_send` functions of PostgreSQL's types.

@@ -35,8 +35,12 @@ final class DifferenceNaming {
         found.sort()
         var (left, right) = (expected.entries[...], found.entries[...])
         while let keyHash = [left.first?.keyHash, right.first?.keyHash].compactMap(\.self).min() {
-            let (wanted, had) = try unequal(
-                left.takeFirst { $0.keyHash == keyHash }, right.takeFirst { $0.keyHash == keyHash })
+            let ofKey = left.takeFirst { $0.keyHash == keyHash }
+            let (wanted, had) = unequal(ofKey, right.takeFirst { $0.keyHash == keyHash })
+            if let row = (wanted.first.map(expected.row) ?? had.first.map(found.row)) {
+                try keepKey(of: row, hash: keyHash)
+                for row in ofKey { kept?.add(expected: expected.row(row)) }
+            }
             for (row, other) in zip(wanted, had) {
                 try note(expected.row(row), found.row(other))
             }
@@ -48,7 +52,7 @@ final class DifferenceNaming {
     /// What is left of the rows of one key when equals are taken away.
     private func unequal(
         _ left: ArraySlice<RowCollection.Entry>, _ right: ArraySlice<RowCollection.Entry>
-    ) throws -> (left: [RowCollection.Entry], right: [RowCollection.Entry]) {
+    ) -> (left: [RowCollection.Entry], right: [RowCollection.Entry]) {
         if left.count == 1, right.count == 1, left.first?.hash == right.first?.hash {
             return ([], [])
         }
@@ -69,13 +73,11 @@ final class DifferenceNaming {
 
     private func note(missing row: UnsafeRawBufferPointer) throws {
         differences.missingCount += 1
-        try keep(row, isExpected: true)
         if differences.missing.count < sampleLimit { differences.missing.append(try lone(row)) }
     }
 
     private func note(extra row: UnsafeRawBufferPointer) throws {
         differences.extraCount += 1
-        try keep(row, isExpected: false)
         if differences.extra.count < sampleLimit { differences.extra.append(try lone(row)) }
     }
 
@@ -83,7 +85,6 @@ final class DifferenceNaming {
         _ expected: UnsafeRawBufferPointer, _ found: UnsafeRawBufferPointer
     ) throws {
         differences.differentCount += 1
-        try keep(expected, isExpected: true)
         guard differences.different.count < sampleLimit else { return }
         let (fields, others) = (try scanner.fields(expected), try scanner.fields(found))
         // Bytes are compared, for 0 and -0 are other values, and equal.
@@ -97,11 +98,10 @@ final class DifferenceNaming {
                 key: shape.key.map { value($0, fields) }, position: position(fields), cells: cells))
     }
 
-    private func keep(_ row: UnsafeRawBufferPointer, isExpected: Bool) throws {
+    private func keepKey(of row: UnsafeRawBufferPointer, hash: UInt128) throws {
         guard let kept else { return }
-        let hash = try scanner.scan(row).keyHash
+        _ = try scanner.scan(row)
         kept.add(key: scanner.keyBytes(row), fieldCount: shape.key.count, hash: hash)
-        if isExpected { kept.add(expected: row) }
     }
 
     private func lone(_ row: UnsafeRawBufferPointer) throws -> LoneRow {

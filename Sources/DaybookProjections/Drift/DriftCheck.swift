@@ -2,7 +2,8 @@ import DaybookCatalog
 import DaybookLog
 import Postgres
 
-/// Compares the tables in Postgres with the log that they are made from.
+/// Compares tables and aggregates in Postgres with the log that they are made from, and repairs
+/// them.
 ///
 /// Both are taken at one position: the checkpoint that the database has in the very transaction in
 /// which the table is read, so appends and the projector go on meanwhile.
@@ -18,14 +19,27 @@ public struct DriftCheck {
         public init() {}
     }
 
+    /// What a check of one table or aggregate found.
+    public struct Outcome: Sendable {
+        /// Its name.
+        public let name: String
+        /// The columns of the rows that were compared, in order.
+        public let columns: [String]
+        /// The columns of the key, in key order.
+        public let keyColumns: [String]
+        /// Every event below it is in both.
+        public let position: Position
+        /// What log and table do not have in common.
+        public let differences: RowDifferences
+    }
+
     let connection: PostgresConnection
     let catalog: Catalog
     let options: Options
-    /// Gives the log once it shows all below a position.
     let log: (Position) throws -> any LogSource
 
-    /// A check by a connection of its own. `log` gives the log once all below a position can be read
-    /// from it.
+    /// A check by a connection of its own. `log` gives the log once all below a position can be
+    /// read from it.
     public init(
         _ connection: PostgresConnection, catalog: Catalog, options: Options = Options(),
         log: @escaping (Position) throws -> any LogSource
@@ -36,114 +50,105 @@ public struct DriftCheck {
         self.log = log
     }
 
-    /// What a check of one table found.
-    public struct Outcome: Sendable {
-        /// The table's name.
-        public let table: String
-        /// The columns of the rows that were compared, in order.
-        public let columns: [String]
-        /// The columns of the key, in key order.
-        public let keyColumns: [String]
-        /// Every event below it is in both.
-        public let position: Position
-        /// What they do not have in common.
-        public var differences: RowDifferences
-    }
-
-    /// Compares one table.
+    /// Compares one table or aggregate. Blocks.
     ///
     /// - Throws: `DriftError` if they cannot be compared, `PostgresError`, `LogError`.
     public func check(
-        _ table: Table, progress: RowComparison.Progress = { _, _ in }
+        _ name: String, progress: RowComparison.Progress = { _, _ in }
     ) throws -> Outcome {
-        try check(table, keeping: nil, progress: progress)
+        let expected = try ExpectedRows(name, catalog, connection)
+        return try check(expected, keeping: nil, progress: progress)
     }
 
     func check(
-        _ table: Table, keeping kept: DifferingRows?, progress: RowComparison.Progress
+        _ expected: ExpectedRows, keeping kept: DifferingRows?, progress: RowComparison.Progress
     ) throws -> Outcome {
-        let shape = RowShape(table)
-        return try connection.transaction(isolation: .repeatableRead, readOnly: true) {
-            let head = try head(of: table.name)
-            let log = try log(head.position)
-            try DriftCheck.check(head, of: table.name, against: log)
-            try lookUp(table, shape)
-            let comparison = RowComparison(
-                shape, hashKey: hashKey(log.ledger), options: options.comparison)
-            let differences = try comparison.compare(
-                LogRows(
-                    log, catalog: catalog, table: table.name, shape: shape,
-                    positions: 0..<head.position),
-                TableRows(connection, from: relation(table), shape: shape), keeping: kept,
-                progress: progress)
-            return Outcome(
-                table: table.name, columns: shape.columns.map(\.name),
-                keyColumns: shape.key.map { shape.columns[$0].name }, position: head.position,
-                differences: differences)
+        let (name, shape) = (expected.name, expected.shape)
+        return try readingFaults(of: name) {
+            try connection.transaction(
+                isolation: .repeatableRead, readOnly: !expected.needsTemporaryTable
+            ) {
+                let (head, log) = try start(name, isLocked: false)
+                try lookUp(name, shape)
+                let side = try expected.all(at: head.position, of: log, live: relation(name))
+                let differences = try comparison(shape, log).compare(
+                    side, TableRows(connection, from: relation(name), shape: shape),
+                    keeping: kept, progress: progress)
+                return Outcome(
+                    name: name, columns: shape.columns.map(\.name),
+                    keyColumns: shape.key.map { shape.columns[$0].name },
+                    position: head.position, differences: differences)
+            }
         }
+    }
+
+    func comparison(_ shape: RowShape, _ log: any LogSource) -> RowComparison {
+        RowComparison(
+            shape, hashKey: DriftCheck.hashKey(log.ledger), options: options.comparison)
     }
 
     /// The ledger's own: digests of the same rows at the same position are the same every time, and
     /// in every copy of the database.
-    func hashKey(_ ledger: LedgerID) -> RowHashKey {
+    static func hashKey(_ ledger: LedgerID) -> RowHashKey {
         RowHashKey(low: ledger.low, high: ledger.high)
     }
 
-    func relation(_ table: Table) -> String { SQL.identifier(options.schema, table.name) }
+    func relation(_ name: String) -> String { SQL.identifier(options.schema, name) }
 
-    /// The table's checkpoint; locked until the end of the transaction if it is to stay.
-    func head(of table: String, isLocked: Bool = false) throws -> TreeHead {
+    /// Where a projection stands, and the log that it stands in. With `isLocked` it stays there
+    /// until the end of the transaction.
+    func start(_ name: String, isLocked: Bool) throws -> (head: TreeHead, log: any LogSource) {
         let rows = try connection.query(
-            "SELECT ledger::text, position, tree_size, root FROM daybook.checkpoints"
-                + " WHERE projection = $1" + (isLocked ? " FOR UPDATE" : ""),
-            [.text(table)], format: .binary)
+            "SELECT ledger::text AS ledger, position, tree_size, root, shape"
+                + " FROM daybook.checkpoints WHERE projection = $1"
+                + (isLocked ? " FOR UPDATE" : ""),
+            [.text(name)], format: .binary)
         guard let row = rows.first else {
+            throw DriftError.unreadable("\(name) has not been built yet: see `daybook status`")
+        }
+        guard let head = TreeHead(reading: row) else {
+            throw DriftError.contradiction("the checkpoint of \(name) is not readable")
+        }
+        let known = ProjectionShape.digest(of: name, in: catalog)
+        if let shape = row.text("shape"), shape != known {
             throw DriftError.unreadable(
-                "no checkpoint says how far \(table) is; the server makes it when it starts")
+                "\(name) was built by another dictionary: `daybook rebuild \(name)` makes it anew")
         }
-        guard let ledger = row.text(0).flatMap({ LedgerID($0) }), let position = row.int64(1),
-            let size = row.int64(2), let root = row.bytes(3), root.count == Digest.byteCount,
-            position >= 0, size >= 0
-        else { throw DriftError.contradiction("the checkpoint of \(table) is not readable") }
-        return TreeHead(
-            ledger: ledger, size: UInt64(size), position: position,
-            root: root.withUnsafeBytes { Digest($0) })
-    }
-
-    /// Whether the database is at a place of the log's own history.
-    static func check(_ head: TreeHead, of table: String, against log: any LogSource) throws {
-        let durable = log.durable
-        guard head.ledger == durable.ledger else {
+        let log = try log(head.position)
+        guard head.ledger == log.ledger else {
             throw DriftError.contradiction(
-                "the database holds tables of ledger \(head.ledger), this is \(durable.ledger)")
+                "the database holds tables of ledger \(head.ledger), this is \(log.ledger)")
         }
-        guard head.position <= durable.position else {
-            throw DriftError.contradiction(
-                "\(table) is at position \(head.position), the log ends at \(durable.position)")
+        do {
+            try Checkpoints.check(head, of: name, source: log)
+        } catch ProjectionFault.contradiction(let reason) {
+            throw DriftError.contradiction(reason)
         }
-        let known: TreeHead? =
-            switch head.position {
-            case 0: .start(of: durable.ledger)
-            case durable.position: durable
-            default: try log.blocks(from: head.position - 1, byteLimit: 1).first?.head
-            }
-        guard known == head else {
-            throw DriftError.contradiction(
-                "\(table) followed another history up to position \(head.position)")
-        }
+        return (head, log)
     }
 
     /// Says so if the table is not there, or not all of its columns.
-    private func lookUp(_ table: Table, _ shape: RowShape) throws {
+    private func lookUp(_ name: String, _ shape: RowShape) throws {
         let found = try connection.query(
             "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1)"
-                + " AND attnum > 0 AND NOT attisdropped", [.text(relation(table))])
+                + " AND attnum > 0 AND NOT attisdropped", [.text(relation(name))])
         let names = Set(found.compactMap { $0.text(0) })
         let lacking = shape.columns.map(\.name).filter { !names.contains($0) }
         if lacking.isEmpty { return }
         let what =
             names.isEmpty ? "is not there" : "has no column \(lacking.joined(separator: ", "))"
         throw DriftError.unreadable(
-            "the table \(relation(table)) \(what); `daybook rebuild \(table.name)` makes it anew")
+            "the table \(relation(name)) \(what): `daybook rebuild \(name)` makes it anew")
+    }
+
+    /// What Postgres refuses for good is a fault of the table: a column of another type, say.
+    func readingFaults<Value>(of name: String, _ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as PostgresError {
+            guard case .server(let refusal) = error, !error.isTransient else { throw error }
+            throw DriftError.unreadable(
+                "\(name) cannot be read as the dictionary has it: \(refusal)")
+        }
     }
 }

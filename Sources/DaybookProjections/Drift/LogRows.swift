@@ -7,7 +7,7 @@ public struct LogRows: RowSide {
     private let log: any LogSource
     private let catalog: Catalog
     private let table: String
-    private let shape: RowShape
+    let shape: RowShape
     private let positions: Range<Position>
 
     /// The rows of `table` whose batches begin in `positions`, which ends between two batches.
@@ -99,8 +99,8 @@ public struct LogRows: RowSide {
 
 /// How a row's fields come into the order of a shape.
 ///
-/// A column that the row does not have is null. A decimal gets its column's scale, as Postgres gives
-/// it when it stores one: older events may have had a smaller one.
+/// A column that the row does not have is null. A decimal gets its column's scale, as Postgres
+/// gives it when it stores one: older events may have had a smaller one.
 struct RowArrangement {
     private let fieldCount: Int
     private let sources: [Int?]

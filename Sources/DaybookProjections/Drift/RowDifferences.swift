@@ -1,4 +1,3 @@
-import Avro
 import DaybookLog
 
 /// What two sides do not have in common.
@@ -54,35 +53,4 @@ public struct ChangedRow: Sendable, Hashable {
     public let position: Position?
     /// The columns whose values differ, in the shape's order.
     public let cells: [Cell]
-}
-
-/// The rows that differ, all of them, as far as they are kept: what a repair puts right.
-final class DifferingRows {
-    /// Every differing row's key, each as a row of a COPY.
-    private(set) var keys = ByteSink(capacity: 256)
-    private(set) var keyHashes: Set<UInt128> = []
-    /// The rows that should be there, as rows of a COPY.
-    private(set) var rows = ByteSink(capacity: 256)
-    /// Whether there were more than is kept.
-    private(set) var isCut = false
-    private let byteLimit: Int
-
-    init(byteLimit: Int) {
-        self.byteLimit = byteLimit
-    }
-
-    func add(key fields: UnsafeRawBufferPointer, fieldCount: Int, hash: UInt128) {
-        guard keyHashes.insert(hash).inserted, !isFull else { return }
-        keys.append(bigEndian: Int16(fieldCount))
-        keys.append(raw: fields)
-    }
-
-    func add(expected row: UnsafeRawBufferPointer) {
-        if !isFull { rows.append(raw: row) }
-    }
-
-    private var isFull: Bool {
-        isCut = isCut || keys.count + rows.count + keyHashes.count * 32 > byteLimit
-        return isCut
-    }
 }

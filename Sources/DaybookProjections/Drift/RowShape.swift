@@ -1,4 +1,5 @@
 import DaybookCatalog
+import Postgres
 
 /// The columns of the rows that are compared, in the order in which both sides give them, and which
 /// of them tell rows apart.
@@ -10,6 +11,8 @@ public struct RowShape: Sendable {
         /// Its type in Postgres, to which the table's values are cast.
         let sqlType: String
         let form: CellForm
+        /// Whether it may be null.
+        let isOptional: Bool
     }
 
     /// All columns; those of a table end with `ledger_position`.
@@ -19,14 +22,17 @@ public struct RowShape: Sendable {
     /// The place of the column that names the event of the row, if there is one.
     let position: Int?
 
-    /// The rows of a table: the dictionary's columns, then `ledger_position`, which is the key of an
-    /// append-only table. With `names` only those of them, which include the key: two tables that do
-    /// not have the same columns are compared by what they share.
+    /// The rows of a table: the dictionary's columns, then `ledger_position`, which is the key of
+    /// an append-only table. With `names` only those of them, which include the key: two tables
+    /// that do not have the same columns are compared by what they share.
     public init(_ table: Table, only names: Set<String>? = nil) {
         let all = table.columns.map {
-            Column(name: $0.name, sqlType: $0.type.sqlType, form: CellForm($0.type))
+            Column(
+                name: $0.name, sqlType: $0.type.sqlType, form: CellForm($0.type),
+                isOptional: $0.isOptional)
         }
-        let position = Column(name: Table.positionColumn, sqlType: "bigint", form: .integer)
+        let position = Column(
+            name: Table.positionColumn, sqlType: "bigint", form: .integer, isOptional: false)
         let key = table.key.isEmpty ? [position.name] : table.key.map { table.columns[$0].name }
         let columns = (all + [position]).filter { names?.contains($0.name) ?? true }
         self.columns = columns
@@ -38,10 +44,44 @@ public struct RowShape: Sendable {
         }
         self.position = columns.firstIndex(of: position)
     }
+
+    /// The rows of an aggregate, whose groups are its key: the columns that are written, and not
+    /// those that Postgres computes from them.
+    init(_ plan: AggregatePlan) {
+        columns = plan.writtenColumns.map {
+            Column(
+                name: $0.name, sqlType: $0.sqlType,
+                form: $0.type.map(CellForm.init) ?? .numeric(scale: nil),
+                isOptional: $0.isOptional)
+        }
+        key = Array(plan.groups.indices)
+        position = nil
+    }
 }
 
-/// A row in Postgres's binary COPY format: a count of fields in 16 bits, then each field's length in
-/// 32 bits, -1 for null, and its bytes.
+extension RowShape {
+    /// All columns, for SQL.
+    var columnList: String {
+        columns.map { SQL.identifier($0.name) }.joined(separator: ", ")
+    }
+
+    /// The condition that rows `left` and `right` have one key, nulls being equal. Written so that
+    /// Postgres can join by a hash.
+    func keysMatch(_ left: String, _ right: String) -> String {
+        let conditions = key.map { place in
+            let column = columns[place]
+            let name = SQL.identifier(column.name)
+            guard column.isOptional else { return "\(left).\(name) = \(right).\(name)" }
+            let any = "\(column.form.anyValue)::\(column.sqlType)"
+            return "(\(left).\(name) IS NULL) = (\(right).\(name) IS NULL)"
+                + " AND coalesce(\(left).\(name), \(any)) = coalesce(\(right).\(name), \(any))"
+        }
+        return conditions.joined(separator: " AND ")
+    }
+}
+
+/// A row in Postgres's binary COPY format: a count of fields in 16 bits, then each field's length
+/// in 32 bits, -1 for null, and its bytes.
 enum BinaryRow {
     /// Finds where a row's fields stand, each with its length before it: field `i` is from
     /// `ends[i]` to `ends[i + 1]`. `ends` has room for one more than there are fields.
