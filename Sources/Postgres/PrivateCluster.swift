@@ -209,7 +209,7 @@ extension PrivateCluster {
         shared_buffers = 256MB
         maintenance_work_mem = 256MB
         work_mem = 16MB
-        max_connections = 50
+        max_connections = 100
         fsync = on
         synchronous_commit = on
         max_wal_size = 4GB
