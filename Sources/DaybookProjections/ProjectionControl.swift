@@ -1,8 +1,8 @@
 import DaybookLog
 import Postgres
 
-/// What an operator does with projections: it stands in their checkpoints, where the projector finds
-/// it within a second, in whatever process it runs.
+/// What an operator does with projections: it stands in their checkpoints, where the projector
+/// finds it within a second, in whatever process it runs.
 public struct ProjectionControl {
     private let connection: PostgresConnection
 

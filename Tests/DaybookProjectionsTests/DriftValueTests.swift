@@ -149,7 +149,7 @@ import Testing
         let world = try await history(&generator)
         // A copy without a checkpoint is compared with nothing, so that all its rows are extra.
         let table = try #require(world.catalog.table(named: "t"))
-        let shape = RowShape(table)
+        let shape = RowLayout(table)
         let rows = TableRows(
             try PostgresConnection(.init(conninfo: world.conninfo)), from: "t", shape: shape)
         let found = try RowComparison(shape, hashKey: RowHashKey(low: 1, high: 2)).compare(

@@ -131,7 +131,10 @@ struct MigrationTests {
                 WHERE relnamespace = 'daybook'::regnamespace AND relkind = 'r' ORDER BY relname
                 """)
             #expect(
-                tables.map { $0.text(0) } == ["batches", "checkpoints", "migrations", "rejections"])
+                tables.map { $0.text(0) } == [
+                    "batches", "checkpoints", "migrations", "rebuild_pieces", "rebuilds",
+                    "rejections",
+                ])
             #expect(tables.allSatisfy { $0.text(1) != nil })
             #expect(throws: PostgresError.self) {
                 try connection.execute(

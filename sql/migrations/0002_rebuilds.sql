@@ -50,7 +50,8 @@ COMMENT ON COLUMN daybook.rebuilds.old_position IS
     'Where the projection stood that was swapped out';
 
 
--- What is filled already: pieces of the log, by position, so that a rebuild that was killed goes on.
+-- What is filled already: pieces of the log, by position, so that a rebuild that was killed goes
+-- on.
 
 CREATE TABLE daybook.rebuild_pieces (
     projection    text   NOT NULL,

@@ -3,13 +3,13 @@ import DaybookLog
 
 /// Finds which of two sides' rows have no equal on the other, and says what they are.
 final class DifferenceNaming {
-    private let shape: RowShape
+    private let shape: RowLayout
     private let sampleLimit: Int
     private let kept: DifferingRows?
     private let scanner: RowScanner
     private var differences = RowDifferences()
 
-    init(_ shape: RowShape, hashKey: RowHashKey, sampleLimit: Int, kept: DifferingRows?) {
+    init(_ shape: RowLayout, hashKey: RowHashKey, sampleLimit: Int, kept: DifferingRows?) {
         self.shape = shape
         self.sampleLimit = sampleLimit
         self.kept = kept

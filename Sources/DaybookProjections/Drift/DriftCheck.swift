@@ -82,7 +82,7 @@ public struct DriftCheck {
         }
     }
 
-    func comparison(_ shape: RowShape, _ log: any LogSource) -> RowComparison {
+    func comparison(_ shape: RowLayout, _ log: any LogSource) -> RowComparison {
         RowComparison(
             shape, hashKey: DriftCheck.hashKey(log.ledger), options: options.comparison)
     }
@@ -128,7 +128,7 @@ public struct DriftCheck {
     }
 
     /// Says so if the table is not there, or not all of its columns.
-    private func lookUp(_ name: String, _ shape: RowShape) throws {
+    private func lookUp(_ name: String, _ shape: RowLayout) throws {
         let found = try connection.query(
             "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1)"
                 + " AND attnum > 0 AND NOT attisdropped", [.text(relation(name))])

@@ -13,7 +13,7 @@ struct ExpectedRows {
     }
 
     let name: String
-    let shape: RowShape
+    let shape: RowLayout
     private let kind: Kind
     private let catalog: Catalog
     private let connection: PostgresConnection
@@ -22,13 +22,13 @@ struct ExpectedRows {
     init(_ name: String, _ catalog: Catalog, _ connection: PostgresConnection) throws {
         if let table = catalog.table(named: name) {
             kind = .table(table)
-            shape = RowShape(table)
+            shape = RowLayout(table)
         } else if let aggregate = catalog.aggregate(named: name),
             let table = catalog.table(named: aggregate.table)
         {
             let plan = AggregatePlan(aggregate, table: table)
             kind = .aggregate(plan, of: table)
-            shape = RowShape(plan)
+            shape = RowLayout(plan)
         } else {
             throw DriftError.unreadable("the dictionary has no table or aggregate \(name)")
         }
@@ -88,7 +88,7 @@ struct ExpectedRows {
         of table: Table, _ log: any LogSource, _ positions: Range<Position>
     ) -> LogRows {
         LogRows(
-            log, catalog: catalog, table: table.name, shape: RowShape(table),
+            log, catalog: catalog, table: table.name, shape: RowLayout(table),
             positions: positions)
     }
 

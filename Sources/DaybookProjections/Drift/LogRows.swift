@@ -7,12 +7,12 @@ public struct LogRows: RowSide {
     private let log: any LogSource
     private let catalog: Catalog
     private let table: String
-    let shape: RowShape
+    let shape: RowLayout
     private let positions: Range<Position>
 
     /// The rows of `table` whose batches begin in `positions`, which ends between two batches.
     public init(
-        _ log: any LogSource, catalog: Catalog, table: String, shape: RowShape,
+        _ log: any LogSource, catalog: Catalog, table: String, shape: RowLayout,
         positions: Range<Position>
     ) {
         precondition(positions.lowerBound >= 0, "positions start at 0")
@@ -46,12 +46,12 @@ public struct LogRows: RowSide {
     /// The buffers of one fold, which every row uses again.
     private final class Fold {
         private let transcoders: TranscoderSet
-        private let shape: RowShape
+        private let shape: RowLayout
         private var arrangements: [TableRun: RowArrangement] = [:]
         private var written = ByteSink(capacity: 1024)
         private var arranged = ByteSink(capacity: 1024)
 
-        init(transcoders: TranscoderSet, shape: RowShape) {
+        init(transcoders: TranscoderSet, shape: RowLayout) {
             self.transcoders = transcoders
             self.shape = shape
         }
@@ -108,7 +108,7 @@ struct RowArrangement {
     /// Whether the row is as it should be already.
     let isIdentity: Bool
 
-    init(of columns: [String], as shape: RowShape) {
+    init(of columns: [String], as shape: RowLayout) {
         fieldCount = columns.count
         sources = shape.columns.map { columns.firstIndex(of: $0.name) }
         scales = shape.columns.map { column in

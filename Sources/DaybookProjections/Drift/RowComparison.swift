@@ -24,12 +24,12 @@ public struct RowComparison: Sendable {
     /// Called every 65,536 rows of a stage with their number so far.
     public typealias Progress = (_ stage: Stage, _ rowCount: Int) -> Void
 
-    let shape: RowShape
+    let shape: RowLayout
     private let hashKey: RowHashKey
     private let options: Options
 
     /// A comparison of rows of `shape`, which are hashed under `hashKey`.
-    public init(_ shape: RowShape, hashKey: RowHashKey, options: Options = Options()) {
+    public init(_ shape: RowLayout, hashKey: RowHashKey, options: Options = Options()) {
         precondition(options.sampleLimit >= 0, "a limit is not negative")
         self.shape = shape
         self.hashKey = hashKey

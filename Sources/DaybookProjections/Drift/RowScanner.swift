@@ -9,12 +9,12 @@ final class RowScanner {
         let keyHash: UInt128
     }
 
-    private let shape: RowShape
+    private let shape: RowLayout
     private let hashKey: RowHashKey
     private let ends: UnsafeMutableBufferPointer<Int>
     private var key = ByteSink(capacity: 256)
 
-    init(_ shape: RowShape, hashKey: RowHashKey) {
+    init(_ shape: RowLayout, hashKey: RowHashKey) {
         self.shape = shape
         self.hashKey = hashKey
         ends = .allocate(capacity: shape.columns.count + 1)

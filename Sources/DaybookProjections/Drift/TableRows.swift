@@ -5,11 +5,11 @@ import Postgres
 public struct TableRows: RowSide {
     private let connection: PostgresConnection
     private let source: String
-    private let shape: RowShape
+    private let shape: RowLayout
 
     /// The rows of `source`: what stands after FROM, a quoted name or more. Columns of other types
     /// than the shape's are cast.
-    public init(_ connection: PostgresConnection, from source: String, shape: RowShape) {
+    public init(_ connection: PostgresConnection, from source: String, shape: RowLayout) {
         self.connection = connection
         self.source = source
         self.shape = shape

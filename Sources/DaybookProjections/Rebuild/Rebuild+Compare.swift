@@ -107,7 +107,7 @@ extension Rebuild {
     }
 
     /// The columns that both tables have; nil if their keys are not the same columns.
-    private func commonShape(_ connection: PostgresConnection) throws -> RowShape? {
+    private func commonShape(_ connection: PostgresConnection) throws -> RowLayout? {
         let rows = try connection.query(
             """
             SELECT a.attname::text FROM pg_attribute a JOIN pg_attribute b USING (attname)
@@ -119,10 +119,10 @@ extension Rebuild {
             let key =
                 table.key.isEmpty
                 ? [Table.positionColumn] : table.key.map { table.columns[$0].name }
-            return common.isSuperset(of: key) ? RowShape(table, only: common) : nil
+            return common.isSuperset(of: key) ? RowLayout(table, only: common) : nil
         }
         guard let aggregate = catalog.aggregate(named: name) else { return nil }
-        let shape = RowShape(AggregatePlan(aggregate, in: catalog))
+        let shape = RowLayout(AggregatePlan(aggregate, in: catalog))
         return common.isSuperset(of: shape.columns.map(\.name)) ? shape : nil
     }
 

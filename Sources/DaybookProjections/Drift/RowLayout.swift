@@ -3,7 +3,7 @@ import Postgres
 
 /// The columns of the rows that are compared, in the order in which both sides give them, and which
 /// of them tell rows apart.
-public struct RowShape: Sendable {
+public struct RowLayout: Sendable {
     /// One column.
     public struct Column: Sendable, Hashable {
         /// Its name in Postgres.
@@ -59,7 +59,7 @@ public struct RowShape: Sendable {
     }
 }
 
-extension RowShape {
+extension RowLayout {
     /// All columns, for SQL.
     var columnList: String {
         columns.map { SQL.identifier($0.name) }.joined(separator: ", ")
