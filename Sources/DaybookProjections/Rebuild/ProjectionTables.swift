@@ -68,8 +68,8 @@ struct ProjectionTables {
         for table in tables { try connection.execute("DROP TABLE IF EXISTS \(build(table))") }
     }
 
-    /// Makes keys and indexes inside the caller's transaction, those too that somebody has added to the live tables; gives a note
-    /// for each of these that does not fit the new table.
+    /// Makes keys and indexes inside the caller's transaction, those too that somebody has added to
+    /// the live tables; gives a note for each of these that does not fit the new table.
     func index(_ connection: PostgresConnection) throws -> [String] {
         if let ddl, !isKeyedFirst {
             for key in ddl.keyStatements { try connection.execute(key) }
