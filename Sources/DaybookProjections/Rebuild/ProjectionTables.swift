@@ -47,19 +47,23 @@ struct ProjectionTables {
     func build(_ table: String) -> String { SQL.identifier(ProjectionTables.buildSchema, table) }
     func old(_ table: String) -> String { SQL.identifier(ProjectionTables.oldSchema, table) }
 
-    /// Makes the tables anew in the build schema, without what slows filling down.
+    /// Makes the tables anew in the build schema, without what slows filling down: keys, and an
+    /// autovacuum, which would also keep the swap from its lock.
     func create(_ connection: PostgresConnection) throws {
         try drop(connection)
         if let ddl {
             try connection.execute(ddl.createTable)
             if isKeyedFirst { for key in ddl.keyStatements { try connection.execute(key) } }
             for comment in ddl.commentStatements { try connection.execute(comment) }
-            return
+        } else {
+            for table in tables {
+                try connection.execute(
+                    "CREATE TABLE \(build(table)) (LIKE \(live(table)) INCLUDING DEFAULTS"
+                        + " INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS)")
+            }
         }
         for table in tables {
-            try connection.execute(
-                "CREATE TABLE \(build(table)) (LIKE \(live(table)) INCLUDING DEFAULTS"
-                    + " INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS)")
+            try connection.execute("ALTER TABLE \(build(table)) SET (autovacuum_enabled = false)")
         }
     }
 

@@ -16,7 +16,8 @@ extension Rebuild {
                     """
                     SELECT count(*) FROM pg_stat_activity
                      WHERE datname = current_database() AND pid <> pg_backend_pid()
-                       AND backend_xmin IS NOT NULL AND age(backend_xmin) > age($1::xid)
+                       AND backend_type = 'client backend'
+                   AND backend_xmin IS NOT NULL AND age(backend_xmin) > age($1::xid)
                     """, [.text(fence)])[0].int64(0) ?? 0
             if old == 0 { return }
             if isStopping() { throw RebuildError.stopped }
@@ -91,11 +92,25 @@ extension Rebuild {
                 else { throw error }
             }
             if isStopping() { throw RebuildError.stopped }
+            endAutovacuum(connection)
             guard ContinuousClock.now < deadline else {
                 throw RebuildError.readersInTheWay(
                     seconds: Int(options.patienceSeconds), who: try readers(connection))
             }
             Thread.sleep(forTimeInterval: Double.random(in: 0.05...0.3))
+        }
+    }
+
+    /// Ends an autovacuum of the live tables, which would do so by itself, but only for who waits
+    /// longer than we let readers wait. Without the right to it, it is waited for.
+    private func endAutovacuum(_ connection: PostgresConnection) {
+        for table in tables.tables {
+            _ = try? connection.query(
+                """
+                SELECT pg_cancel_backend(a.pid)
+                  FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                 WHERE l.relation = to_regclass($1) AND a.backend_type = 'autovacuum worker'
+                """, [.text(tables.live(table))])
         }
     }
 

@@ -29,6 +29,7 @@ struct TableSwap {
         let rights = try there.flatMap { try self.rights(on: $0) }
         for table in tables.tables {
             try exchange(table, from: incoming, isThere: there.contains(table))
+            try connection.execute("ALTER TABLE \(tables.live(table)) RESET (autovacuum_enabled)")
         }
         for right in rights { try connection.execute(right) }
         for view in views {
