@@ -40,18 +40,21 @@ enum Checkpoints {
         return entries
     }
 
-    /// Begins a projection's checkpoint at `head`, or sets it there.
+    /// Begins a projection's checkpoint at `head`, or sets it there; one that failed runs again,
+    /// one that is paused stays so.
     static func begin(
         _ connection: PostgresConnection, _ name: String, at head: TreeHead, shape: String
     ) throws {
         _ = try connection.query(
             """
-            INSERT INTO daybook.checkpoints (projection, ledger, position, tree_size, root, shape)
+            INSERT INTO daybook.checkpoints AS c
+                   (projection, ledger, position, tree_size, root, shape)
             VALUES ($1, $2::uuid, $3, $4, $5, $6)
             ON CONFLICT (projection) DO UPDATE
                SET ledger = excluded.ledger, position = excluded.position,
                    tree_size = excluded.tree_size, root = excluded.root, shape = excluded.shape,
-                   state = 'running', reason = NULL, updated_at = now()
+                   state = CASE c.state WHEN 'paused' THEN c.state ELSE 'running' END,
+                   reason = CASE c.state WHEN 'paused' THEN c.reason END, updated_at = now()
             """, [.text(name)] + head.parameters + [.text(shape)])
     }
 

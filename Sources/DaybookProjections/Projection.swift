@@ -11,8 +11,8 @@ public struct ProjectionStatus: Sendable, Equatable {
         /// Is being made anew beside its tables, which stay as they are until it is done: its
         /// definition changed, or it is new and the log is long.
         case building
-        /// Met an event that it cannot apply. It stands before it until the cause is mended and
-        /// the server is started again; other projections go on.
+        /// Met an event that it cannot apply. It stands before it until the cause is mended and it
+        /// is resumed or rebuilt, or the server started again; other projections go on.
         case failed
         /// The log and the database contradict each other, or the log cannot be read on: nothing is
         /// applied until the server is started again.

@@ -35,14 +35,14 @@ struct TableSetup {
             try Checkpoints.check(entry.head, of: name, source: source)
             if entry.shape == nil { try Checkpoints.adopt(connection, name, shape: shape) }
             var status = ProjectionStatus(name: name, position: entry.head.position)
-            if (entry.shape ?? shape) != shape {
+            if entry.state == .failed, let known = failed[name] {
+                status.state = .failed
+                status.reason = known.reason
+            } else if (entry.shape ?? shape) != shape {
                 status.state = .building
             } else if entry.state == .paused {
                 status.state = .paused
                 status.reason = entry.reason
-            } else if entry.state == .failed, let known = failed[name] {
-                status.state = .failed
-                status.reason = known.reason
             }
             return status
         }
@@ -65,7 +65,7 @@ struct TableSetup {
             }
         } catch ProjectionFault.cannotApply(_, let reason) {
             status.state = .failed
-            status.reason = ProjectionStatus.failure(of: name, reason)
+            status.reason = "\(reason); then start the server again"
         }
         return status
     }

@@ -7,9 +7,9 @@ import Postgres
 private let roundCount = 3
 private let table = "hired_employees"
 
-/// A table made anew from the log, its key included, beside two parallel COPYs of the same rows from
-/// binary files followed by ADD PRIMARY KEY, and beside pg_restore of the same table; in turns on
-/// one private cluster. Then the table's aggregate from the log.
+/// A table made anew from the log, its key included, beside two parallel COPYs of the same rows
+/// from binary files followed by ADD PRIMARY KEY, and beside pg_restore of the same table; in turns
+/// on one private cluster. Then the table's aggregate from the log.
 func measureRebuild(rowCount: Int) async throws {
     let folder = NSTemporaryDirectory() + "/daybook-bench-\(getpid())"
     try FileManager.default.createDirectory(

@@ -72,7 +72,9 @@ final class Composition: Sendable {
     ///
     /// - Throws: `CatalogError` or `CommandFailure` with what is wrong.
     static func checkCatalog(_ settings: Settings) throws {
-        let catalog = try CatalogLoader.load(folder: settings.catalogFolder() + "/projections")
+        let folder = try settings.catalogFolder()
+        let catalog = try CatalogLoader.load(folder: folder + "/projections")
+        _ = try ReportLoader.load(folder: folder + "/sql/reports")
         _ = try DictionaryGate.check(catalog, dataFolder: settings.dataFolder)
     }
 

@@ -270,6 +270,28 @@ import Testing
         #expect(status.state == .failed)
         #expect(status.reason?.contains("jobs_pkey") == true, "\(status.reason ?? "")")
         #expect(try after.psql("SELECT count(*) FROM jobs") == "10")
+        #expect(
+            try after.psql("SELECT state FROM daybook.checkpoints WHERE projection = 'jobs'")
+                == "failed")
+    }
+
+    @Test("A paused projection is rebuilt where the log is, and stays paused")
+    func paused() async throws {
+        let world = try await World()
+        try world.appendJobs(10)
+        await world.projectAll()
+        let connection = try PostgresConnection(.init(conninfo: world.conninfo))
+        try ProjectionControl(connection).pause("jobs")
+        try world.appendJobs(10)
+        #expect(try await world.rebuild("jobs").rowCount == 20)
+        try world.appendJobs(10)
+        let statuses = await world.projectAll().statuses
+        #expect(statuses.first { $0.name == "jobs" }?.state == .paused)
+        #expect(statuses.first { $0.name == "notes" }?.position == 30)
+        #expect(try world.psql("SELECT count(*) FROM jobs") == "20")
+        try ProjectionControl(connection).resume("jobs")
+        await world.projectAll()
+        try world.expectExactlyOnce()
     }
 
     @Test("A projection that had stopped runs again after its rebuild, by itself")

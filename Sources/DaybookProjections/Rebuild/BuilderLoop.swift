@@ -61,7 +61,12 @@ struct BuilderLoop: Sendable {
             Thread.sleep(forTimeInterval: options.retrySeconds)
         default:
             let reason = ProjectionStatus.failure(of: name, "\(error)")
-            _ = board.stop(name, .failed, reason: reason)
+            let stopped = board.stop(name, .failed, reason: reason)
+            // If that cannot be written down now, the projector finds it running and it is tried
+            // again.
+            if let connection = try? connect() {
+                for status in stopped { try? Checkpoints.note(connection, status) }
+            }
             logger.critical(
                 "a projection stopped", metadata: ["projection": "\(name)", "why": "\(error)"])
         }

@@ -17,7 +17,7 @@ extension Rebuild {
                     SELECT count(*) FROM pg_stat_activity
                      WHERE datname = current_database() AND pid <> pg_backend_pid()
                        AND backend_type = 'client backend'
-                   AND backend_xmin IS NOT NULL AND age(backend_xmin) > age($1::xid)
+                       AND backend_xmin IS NOT NULL AND age(backend_xmin) > age($1::xid)
                     """, [.text(fence)])[0].int64(0) ?? 0
             if old == 0 { return }
             if isStopping() { throw RebuildError.stopped }

@@ -5,8 +5,8 @@ import Postgres
 
 /// Makes one projection anew from the log, beside the live one, and swaps the two.
 ///
-/// Rows are copied into tables without keys, keys are made, and what was appended meanwhile follows.
-/// Then both are compared at one position, and renamed in one short transaction. Everything is
+/// Rows are copied into tables without keys, keys are made, and what was appended meanwhile
+/// follows. Then both are compared at one position, and renamed in one short transaction. All is
 /// noted in the transaction that does it, so that a rebuild that was killed goes on; and nothing
 /// goes on between this and the projector but by rows in Postgres, so it may run in any process.
 ///

@@ -82,6 +82,13 @@ struct RebuildCommand: AsyncParsableCommand {
                 json.closeObject()
             }
         }
+        // A comparison that found something says so by its status, as every check does.
+        if dryRun, outcomes.contains(where: \.isDifferent) {
+            throw CommandFailure(
+                .failed,
+                "the tables are not as the log says; without --dry-run new ones are "
+                    + "swapped in")
+        }
     }
 
     private static func rebuild(
@@ -118,6 +125,12 @@ extension RebuildProgress {
 }
 
 extension RebuildOutcome {
+    /// Whether the new tables were compared and are not what the live ones are.
+    var isDifferent: Bool {
+        guard case .rebuilt(let report) = self else { return false }
+        return report.comparison?.isEmpty == false
+    }
+
     /// What people read.
     var text: String {
         switch self {
