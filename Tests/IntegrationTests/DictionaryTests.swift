@@ -277,7 +277,8 @@ extension Integration {
                     return answer?.text.contains("too_long") == false
                 }
                 process.signal(SIGHUP)
-                #expect(try daybook.stop() == 0)
+                // The signal may meet the program where it has just begun anew and holds nothing yet.
+                #expect([0, 128 + SIGTERM].contains(try daybook.stop()))
                 let lock = "\(daybook.data)/postgres/postmaster.pid"
                 #expect(!FileManager.default.fileExists(atPath: lock), "Postgres was left running")
             }
