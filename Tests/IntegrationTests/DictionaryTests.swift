@@ -246,7 +246,7 @@ extension Integration {
         }
 
         @Test(
-            "SIGHUP takes up a good catalog in the same process, and goes on with a bad one as before"
+            "SIGHUP takes up a good catalog in the same process, and leaves a bad one alone"
         )
         func hangup() async throws {
             try await withGoods { daybook in
@@ -277,7 +277,7 @@ extension Integration {
                     return answer?.text.contains("too_long") == false
                 }
                 process.signal(SIGHUP)
-                // The signal may meet the program where it has just begun anew and holds nothing yet.
+                // It may meet the program where that has just begun anew and holds nothing yet.
                 #expect([0, 128 + SIGTERM].contains(try daybook.stop()))
                 let lock = "\(daybook.data)/postgres/postmaster.pid"
                 #expect(!FileManager.default.fileExists(atPath: lock), "Postgres was left running")
