@@ -129,7 +129,7 @@ struct PastJudgementTests {
         let bench = try Bench(Self.goods)
         try await bench.append(
             "goods",
-            #"[{"id":1,"name":"a","old":"2024-01-01"}, {"id":2,"name":"B"}, {"id":3,"name":"long"}]"#
+            #"[{"id":1,"name":"a","old":"2024-01-01"},{"id":2,"name":"B"},{"id":3,"name":"long"}]"#
         )
         let judge = Judge(
             table: bench.catalog.tables[0], constraints: bench.catalog.constraints,
