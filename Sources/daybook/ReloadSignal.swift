@@ -13,6 +13,8 @@ final class ReloadSignal: Service, @unchecked Sendable {
         var isAccepted = false
         /// Whether somebody wants the server to stop for good, who then goes before a restart.
         var isStopWanted = false
+        /// Stops the server in good order.
+        var stop: (@Sendable () async -> Void)?
     }
 
     private let hangups: AsyncStream<Void>
@@ -56,12 +58,21 @@ final class ReloadSignal: Service, @unchecked Sendable {
     /// Whether the server is to begin again after it has stopped.
     var wantsRestart: Bool { state.value.withLock { $0.isAccepted && !$0.isStopWanted } }
 
-    /// Ends when a good catalog was given, or the server stops.
+    /// Says how the server is stopped in good order.
+    func onAccepted(_ stop: @escaping @Sendable () async -> Void) {
+        state.value.withLock { $0.stop = stop }
+    }
+
+    /// Ends when the server stops, and never by itself: where a stop is under way already, a service
+    /// that ended before its turn would be taken for one that failed.
     func run() async throws {
         await withGracefulShutdownHandler {
             for await _ in hangups where await isGood() {
-                state.value.withLock { $0.isAccepted = true }
-                return
+                let stop = state.value.withLock { state in
+                    state.isAccepted = true
+                    return state.stop
+                }
+                await stop?()
             }
         } onGracefulShutdown: { [continuation] in
             continuation.finish()

@@ -116,6 +116,8 @@ import Testing
         _ = try await world.rebuild("jobs")
         try world.appendJobs(50)
         await world.projectAll()
+        // A trial changes nothing about what can be undone.
+        _ = try await world.rebuild("jobs") { $0.isDryRun = true }
         let undone = try await world.withRebuild("jobs", body: { try $0.undo() })
         #expect(undone == 100)
         #expect(try world.psql("SELECT count(*) FROM jobs WHERE job = 'by hand'") == "1")

@@ -278,7 +278,8 @@ extension Integration {
                 }
                 process.signal(SIGHUP)
                 // It may meet the program where that has just begun anew and holds nothing yet.
-                #expect([0, 128 + SIGTERM].contains(try daybook.stop()))
+                let status = try daybook.stop()
+                #expect([0, 128 + SIGTERM].contains(status), "\(process.errorText.suffix(900))")
                 let lock = "\(daybook.data)/postgres/postmaster.pid"
                 #expect(!FileManager.default.fileExists(atPath: lock), "Postgres was left running")
             }

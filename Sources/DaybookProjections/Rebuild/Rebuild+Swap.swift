@@ -133,8 +133,7 @@ extension Rebuild {
     /// - Throws: `RebuildError.nothingToUndo`, `.oldDefinition`.
     public func undo() throws -> Position {
         let connection = try prepare()
-        guard let record = try RebuildRecord.load(connection, name), record.phase == .swapped,
-            let old = record.old,
+        guard let old = try RebuildRecord.load(connection, name)?.old,
             try tables.tables.allSatisfy({ try exists(tables.old($0), connection) })
         else { throw RebuildError.nothingToUndo(name) }
         guard old.shape == shape else { throw RebuildError.oldDefinition(name) }

@@ -200,7 +200,7 @@ public final class Rebuild {
     private func discard(_ connection: PostgresConnection) throws {
         try connection.transaction {
             try tables.drop(connection)
-            try RebuildRecord.forget(connection, name)
+            try RebuildRecord.abandon(connection, name)
         }
     }
 

@@ -47,7 +47,8 @@ struct RebuildRecord {
         return RebuildRecord(phase: phase, shape: shape, head: head, old: old)
     }
 
-    /// Begins a rebuild whose filling ends at `end`, and forgets an earlier one.
+    /// Begins a rebuild whose filling ends at `end`. What the last one replaced is remembered: it
+    /// can be undone until this one is swapped in.
     static func begin(
         _ connection: PostgresConnection, _ name: String, shape: String, end: TreeHead
     ) throws {
@@ -61,8 +62,7 @@ struct RebuildRecord {
             ON CONFLICT (projection) DO UPDATE
                SET ledger = excluded.ledger, position = excluded.position,
                    tree_size = excluded.tree_size, root = excluded.root, shape = excluded.shape,
-                   phase = excluded.phase, started_at = now(), swapped_at = NULL,
-                   old_position = NULL, old_tree_size = NULL, old_root = NULL, old_shape = NULL
+                   phase = excluded.phase, started_at = now()
             """, [.text(name)] + end.parameters + [.text(shape)])
     }
 
@@ -102,10 +102,14 @@ struct RebuildRecord {
             """, parameters)
     }
 
-    static func forget(_ connection: PostgresConnection, _ name: String) throws {
-        for table in ["rebuilds", "rebuild_pieces"] {
-            _ = try connection.query(
-                "DELETE FROM daybook.\(table) WHERE projection = $1", [.text(name)])
+    /// Ends a rebuild that is not to be swapped in; what the one before replaced is remembered.
+    static func abandon(_ connection: PostgresConnection, _ name: String) throws {
+        for statement in [
+            "DELETE FROM daybook.rebuild_pieces WHERE projection = $1",
+            "DELETE FROM daybook.rebuilds WHERE projection = $1 AND old_position IS NULL",
+            "UPDATE daybook.rebuilds SET phase = 'swapped' WHERE projection = $1",
+        ] {
+            _ = try connection.query(statement, [.text(name)])
         }
     }
 }

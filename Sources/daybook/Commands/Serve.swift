@@ -79,7 +79,9 @@ struct Serve: AsyncParsableCommand {
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(20)
         do {
-            try await ServiceGroup(configuration: configuration).run()
+            let group = ServiceGroup(configuration: configuration)
+            reload.onAccepted { await group.triggerGracefulShutdown() }
+            try await group.run()
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             throw CommandFailure(
                 .unreachable, "\(host):\(port) is taken; choose another with --listen HOST:PORT")
