@@ -63,8 +63,8 @@ final class ReloadSignal: Service, @unchecked Sendable {
         state.value.withLock { $0.stop = stop }
     }
 
-    /// Ends when the server stops, and never by itself: where a stop is under way already, a service
-    /// that ended before its turn would be taken for one that failed.
+    /// Ends when the server stops, and never by itself: where a stop is under way already, a
+    /// service that ended before its turn would be taken for one that failed.
     func run() async throws {
         await withGracefulShutdownHandler {
             for await _ in hangups where await isGood() {
