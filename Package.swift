@@ -76,7 +76,12 @@ let package = Package(
         module(
             "DaybookProjections",
             ["Avro", "DaybookCatalog", "DaybookLog", "Postgres", log]),
-        module("DaybookBackup", ["Avro", "DaybookCatalog", "DaybookLog", "Postgres"]),
+        module(
+            "DaybookBackup",
+            [
+                "Avro", "DaybookCatalog", "DaybookLedger", "DaybookLog", "DaybookProjections",
+                "DaybookSegments", "Postgres", crypto,
+            ]),
         module(
             "DaybookServer",
             [
