@@ -139,9 +139,10 @@ struct LedgerOpening {
     }
 
     private func genesis(at now: Microseconds) -> Control {
+        let key = options.signingKey.map { ",\"signing_key\":\"\($0)\"" } ?? ""
         let text = """
             {"format":"daybook","format_version":1,"ledger":"\(engine.ledger)",\
-            "created_at_microseconds":\(now)}
+            "created_at_microseconds":\(now)\(key)}
             """
         return Control(kind: "genesis", text: Array(text.utf8))
     }

@@ -17,6 +17,8 @@ public struct LedgerOptions: Sendable {
     public var cacheByteLimit = 32 << 20
     /// A forward step of the wall clock beyond this holds appends.
     public var clockJumpLimitSeconds: Int64 = 3600
+    /// The public part of the key by which the ledger signs, for the first event of a new one.
+    public var signingKey: VerifyingKey?
     /// Called once, on the writer's thread, when a sync failed: the process must end. By then
     /// everything that waited was answered `.outcomeUnknown`.
     public var onFatal: @Sendable (LogError) -> Void

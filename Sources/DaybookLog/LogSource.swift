@@ -9,6 +9,9 @@ public protocol LogSource: AnyObject, Sendable {
 
     /// The position after all batches with `received_at` ≤ `time`.
     func position(asOf time: Microseconds) throws(LogError) -> Position
+
+    /// The hash tree over all batches before a block of this log. Blocks if it reads from disk.
+    func frontier(before block: DurableBlock) throws(LogError) -> MerkleFrontier
 }
 
 extension LogSource {

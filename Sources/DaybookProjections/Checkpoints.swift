@@ -40,22 +40,31 @@ enum Checkpoints {
         return entries
     }
 
+    /// The ledger that some checkpoint is of; nil if there is none.
+    static func ledger(_ connection: PostgresConnection) throws -> LedgerID? {
+        let rows = try connection.query("SELECT ledger::text FROM daybook.checkpoints LIMIT 1")
+        return rows.first?.text(0).flatMap { LedgerID($0) }
+    }
+
     /// Begins a projection's checkpoint at `head`, or sets it there; one that failed runs again,
-    /// one that is paused stays so.
+    /// one that is paused stays so. With `holdReason` it is paused for that reason.
     static func begin(
-        _ connection: PostgresConnection, _ name: String, at head: TreeHead, shape: String
+        _ connection: PostgresConnection, _ name: String, at head: TreeHead, shape: String,
+        holdReason: String? = nil
     ) throws {
         _ = try connection.query(
             """
             INSERT INTO daybook.checkpoints AS c
-                   (projection, ledger, position, tree_size, root, shape)
-            VALUES ($1, $2::uuid, $3, $4, $5, $6)
+                   (projection, ledger, position, tree_size, root, shape, state, reason)
+            VALUES ($1, $2::uuid, $3, $4, $5, $6,
+                    CASE WHEN $7::text IS NULL THEN 'running' ELSE 'paused' END, $7)
             ON CONFLICT (projection) DO UPDATE
                SET ledger = excluded.ledger, position = excluded.position,
                    tree_size = excluded.tree_size, root = excluded.root, shape = excluded.shape,
-                   state = CASE c.state WHEN 'paused' THEN c.state ELSE 'running' END,
-                   reason = CASE c.state WHEN 'paused' THEN c.reason END, updated_at = now()
-            """, [.text(name)] + head.parameters + [.text(shape)])
+                   state = CASE c.state WHEN 'paused' THEN c.state ELSE excluded.state END,
+                   reason = coalesce(excluded.reason, CASE c.state WHEN 'paused' THEN c.reason END),
+                   updated_at = now()
+            """, [.text(name)] + head.parameters + [.text(shape), holdReason.map { .text($0) }])
     }
 
     /// Keeps what a projection was built by, where an older program did not.
@@ -117,13 +126,7 @@ enum Checkpoints {
                 "projection \(name) in Postgres is at position \(checkpoint.position), the log ends"
                     + " at \(durable.position): the log lost acknowledged data, or is an old copy")
         }
-        let known: TreeHead? =
-            switch checkpoint.position {
-            case 0: .start(of: source.ledger)
-            case durable.position: durable
-            default: try source.blocks(from: checkpoint.position - 1, byteLimit: 1).first?.head
-            }
-        guard known == checkpoint else {
+        guard try source.place(of: checkpoint.position).head == checkpoint else {
             throw ProjectionFault.contradiction(
                 "projection \(name) in Postgres followed another history up to position"
                     + " \(checkpoint.position): log and database are not of one past")
@@ -132,11 +135,6 @@ enum Checkpoints {
 }
 
 extension TreeHead {
-    /// Before the first event.
-    static func start(of ledger: LedgerID) -> TreeHead {
-        TreeHead(ledger: ledger, size: 0, position: 0, root: MerkleFrontier().root)
-    }
-
     /// The head that a row of `checkpoints` or `rebuilds` holds; nil if it is none.
     init?(reading row: PostgresRow) {
         guard let text = row.text("ledger"), let ledger = LedgerID(text),

@@ -26,6 +26,8 @@ final class ProjectionStep {
     private let connection: PostgresConnection
     private let destination: Destination
     private let transcoders: TranscoderSet
+    /// Batches from here on are not applied.
+    private let end: Position
     /// Tables that take part, by name: rows below the position are there already.
     private let tables: [String: Position]
     /// Where the audit stands, if it takes part.
@@ -62,13 +64,15 @@ final class ProjectionStep {
     /// How many bytes a piece of a COPY has.
     private static let pieceByteCount = 1 << 17
 
+    /// A step of the batches below `end`, which lies between two, as does every participant's place.
     init(
         _ connection: PostgresConnection, into destination: Destination,
-        transcoders: TranscoderSet, participants: [Participant]
+        transcoders: TranscoderSet, participants: [Participant], end: Position = .max
     ) {
         self.connection = connection
         self.destination = destination
         self.transcoders = transcoders
+        self.end = end
         var tables: [String: Position] = [:]
         var audit: Position?
         for participant in participants {
@@ -114,6 +118,7 @@ final class ProjectionStep {
     /// The run of the first batch of a block, from the first block where that takes part.
     private func streamedRun(of blocks: ArraySlice<DurableBlock>) throws -> TableRun? {
         for block in blocks {
+            if block.firstPosition >= end { return nil }
             let table = try block.content.withUnsafeBytes(in: block.records) {
                 try BatchReader(at: ByteCursor($0), schema: block.schema).facts.table
             }
@@ -137,6 +142,8 @@ final class ProjectionStep {
 
     private func transcode(_ reader: inout BatchReader) throws {
         let facts = reader.facts
+        if facts.position >= end { return }
+        refuseCut(facts.position..<facts.position + Position(reader.rowCount))
         let takesAudit = audit.map { $0 <= facts.position } ?? false
         let sinks = try rowSinks(of: facts, reader.schema)
         guard sinks != nil || takesAudit else { return }
@@ -145,6 +152,18 @@ final class ProjectionStep {
             try AuditTranscoder.appendBatch(
                 facts, rowCount: reader.rowCount, rejectedCount: rejectedCount, to: &batches)
         }
+    }
+
+    /// A batch is applied whole or not at all: nobody's place lies inside one.
+    private func refuseCut(_ batch: Range<Position>) {
+        func isCut(by place: Position) -> Bool {
+            batch.lowerBound < place && place < batch.upperBound
+        }
+        precondition(
+            !isCut(by: end) && !tables.values.contains(where: isCut)
+                && !(audit.map(isCut) ?? false)
+                && !folds.values.contains { $0.contains { isCut(by: $0.from) } },
+            "checkpoints and ends lie between two batches")
     }
 
     /// Where a batch's accepted rows go; nil if nobody takes them.

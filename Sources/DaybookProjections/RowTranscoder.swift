@@ -78,6 +78,16 @@ struct RowTranscoder: Sendable {
     func append(
         _ cursor: inout ByteCursor, position: Position, to sink: inout ByteSink
     ) throws(AvroDecodingError) {
+        try appendColumns(&cursor, to: &sink)
+        sink.append(bigEndian: Int32(8))
+        sink.append(bigEndian: position)
+    }
+
+    /// Appends one row of a COPY but for its last field, the position.
+    @inline(__always)
+    func appendColumns(
+        _ cursor: inout ByteCursor, to sink: inout ByteSink
+    ) throws(AvroDecodingError) {
         sink.append(bigEndian: Int16(columns.count))
         for field in fields {
             if field.isOptional, try cursor.readIndex(below: 2) == 0 {
@@ -89,8 +99,6 @@ struct RowTranscoder: Sendable {
             }
         }
         sink.append(raw: defaults)
-        sink.append(bigEndian: Int32(8))
-        sink.append(bigEndian: position)
     }
 
     @inline(__always)

@@ -77,6 +77,11 @@ public final class LogReader: LogSource {
     public func position(asOf time: Microseconds) throws(LogError) -> Position {
         try view.position(asOf: time)
     }
+
+    /// From the header of the block's segment on.
+    public func frontier(before block: DurableBlock) throws(LogError) -> MerkleFrontier {
+        try view.frontier(before: block, of: self)
+    }
 }
 
 /// What a segment holds, for people.

@@ -48,6 +48,19 @@ struct LogView: Sendable {
         return position
     }
 
+    /// The tree before a block: from its segment's header, and the blocks between.
+    func frontier(
+        before block: DurableBlock, of source: any LogSource
+    ) throws(LogError) -> MerkleFrontier {
+        guard
+            let segment = segments.last(where: {
+                $0.file.header.basePosition <= block.firstPosition
+            })
+        else { throw .outOfRange(block.firstPosition) }
+        let header = segment.file.header
+        return try source.frontier(header.frontier, from: header.basePosition, before: block)
+    }
+
     private func end(asOf time: Microseconds, in block: DurableBlock) throws(LogError) -> Position {
         var position = block.firstPosition
         do {

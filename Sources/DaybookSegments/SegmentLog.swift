@@ -225,6 +225,11 @@ public final class SegmentLog: LogEngine {
         try reading.withLock { $0.view }.position(asOf: time)
     }
 
+    /// From the header of the block's segment on.
+    public func frontier(before block: DurableBlock) throws(LogError) -> MerkleFrontier {
+        try currentView.frontier(before: block, of: self)
+    }
+
     /// Sleeps until an append or `close` wakes it; at most a day.
     public func waitForEvents(from position: Position, timeoutSeconds: Double) -> Bool {
         _ = signal.wait(timeoutSeconds: timeoutSeconds) {

@@ -71,7 +71,7 @@ public struct DictionaryFit: Sendable {
         return nil
     }
 
-    private static func dictionaryText(
+    static func dictionaryText(
         of log: any LogSource, at start: Position
     ) throws(LedgerError) -> String? {
         var text: String?

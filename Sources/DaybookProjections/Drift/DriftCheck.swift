@@ -84,13 +84,7 @@ public struct DriftCheck {
 
     func comparison(_ shape: RowLayout, _ log: any LogSource) -> RowComparison {
         RowComparison(
-            shape, hashKey: DriftCheck.hashKey(log.ledger), options: options.comparison)
-    }
-
-    /// The ledger's own: digests of the same rows at the same position are the same every time, and
-    /// in every copy of the database.
-    static func hashKey(_ ledger: LedgerID) -> RowHashKey {
-        RowHashKey(low: ledger.low, high: ledger.high)
+            shape, hashKey: RowHashKey(log.ledger), options: options.comparison)
     }
 
     func relation(_ name: String) -> String { SQL.identifier(options.schema, name) }

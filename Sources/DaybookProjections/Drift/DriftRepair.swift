@@ -66,7 +66,7 @@ extension DriftCheck {
         try kept.keys.copy(into: DriftCheck.keyTable, connection)
         let rows = try expected.some(
             kept, keyTable: DriftCheck.keyTable, of: log, position..<head.position,
-            hashKey: DriftCheck.hashKey(log.ledger))
+            hashKey: RowHashKey(log.ledger))
         let touched =
             "\(relation(name)) AS t WHERE EXISTS"
             + " (SELECT FROM \(DriftCheck.keyTable) AS k WHERE \(shape.keysMatch("t", "k")))"

@@ -13,6 +13,20 @@ public struct RowDigest: Sendable, Hashable, CustomStringConvertible {
     /// Nothing yet.
     public init() {}
 
+    /// A digest that was kept; nil if `text` is not what `description` gives.
+    public init?(rowCount: Int, text: String) {
+        guard rowCount >= 0, text.utf8.count == 32, let sum = UInt128(text, radix: 16) else {
+            return nil
+        }
+        self.rowCount = rowCount
+        self.sum = sum
+    }
+
+    /// Adds a row as it stands in a binary COPY, its columns in the order of the table's layout.
+    public mutating func add(row bytes: UnsafeRawBufferPointer, key: RowHashKey) {
+        add(RowHash.hash(bytes, key: key))
+    }
+
     mutating func add(_ hash: UInt128) {
         rowCount += 1
         sum &+= hash

@@ -1,7 +1,14 @@
+import DaybookLog
+
 /// The key under which rows are hashed: under another, the same rows have another digest.
 public struct RowHashKey: Sendable, Hashable {
     let low: UInt64
     let high: UInt64
+
+    /// The ledger's own key: digests of the same rows are the same every time, and in every copy.
+    public init(_ ledger: LedgerID) {
+        self.init(low: ledger.low, high: ledger.high)
+    }
 
     /// A key of two words.
     public init(low: UInt64, high: UInt64) {

@@ -2,10 +2,17 @@ import DaybookLog
 import Postgres
 import Synchronization
 
+/// A part of the log to be copied: blocks in order, and the positions that are meant. The first
+/// block may begin before them and the last end after them, both inside the block.
+struct LogPiece {
+    let blocks: ArraySlice<DurableBlock>
+    let positions: Range<Position>
+}
+
 /// Deals the log out in pieces to those who copy it, leaving out what is copied already.
 ///
-/// A piece is some blocks in order. It is noted in the transaction that copies it, so that a
-/// rebuild that was killed finds every event copied once.
+/// A piece is noted in the transaction that copies it, so that a rebuild that was killed finds
+/// every event copied once.
 final class PieceSource: Sendable {
     private struct Place {
         var next: Position
@@ -22,18 +29,22 @@ final class PieceSource: Sendable {
     /// How much of the log a piece holds, in bytes of blocks.
     private static let byteCountMax = 128 << 20
 
-    /// Deals out what is before `end`, but for `done`, in pieces of about `rowCount` rows.
-    init(_ source: any LogSource, end: Position, done: [Range<Position>], rowCount: Int) {
+    /// Deals out what is in `positions`, which lie between batches, but for `done`, in pieces of
+    /// about `rowCount` rows.
+    init(
+        _ source: any LogSource, positions: Range<Position>, done: [Range<Position>],
+        rowCount: Int
+    ) {
         precondition(rowCount > 0, "a piece has rows")
         self.source = source
         self.rowCount = rowCount
-        self.end = end
+        end = positions.upperBound
         let sorted = done.sorted { $0.lowerBound < $1.lowerBound }
-        place = Mutex(Place(next: 0, done: sorted[...]))
+        place = Mutex(Place(next: positions.lowerBound, done: sorted[...]))
     }
 
     /// The next piece; nil when all is dealt out.
-    func next() throws -> ArraySlice<DurableBlock>? {
+    func next() throws -> LogPiece? {
         // Whoever takes a piece reads it while the others wait: reading and decompressing is the
         // least part of the work.
         try place.withLock { place in
@@ -53,14 +64,14 @@ final class PieceSource: Sendable {
                 for block in try source.blocks(from: place.next, byteLimit: 4 << 20)
                 where hasRoom() {
                     precondition(
-                        block.firstPosition == place.next && block.endPosition <= limit,
-                        "pieces begin and end where blocks do, and no position is passed over")
+                        block.firstPosition <= place.next && place.next < block.endPosition,
+                        "no position is passed over")
                     blocks.append(block)
                     byteCount += block.content.count
-                    place.next = block.endPosition
+                    place.next = min(block.endPosition, limit)
                 }
             }
-            return blocks.isEmpty ? nil : blocks[...]
+            return blocks.isEmpty ? nil : LogPiece(blocks: blocks[...], positions: start..<place.next)
         }
     }
 
@@ -78,11 +89,13 @@ final class PieceSource: Sendable {
     }
 
     static func note(
-        _ connection: PostgresConnection, _ name: String, _ piece: ArraySlice<DurableBlock>
+        _ connection: PostgresConnection, _ name: String, _ piece: LogPiece
     ) throws {
-        guard let first = piece.first, let last = piece.last else { return }
         _ = try connection.query(
             "INSERT INTO daybook.rebuild_pieces VALUES ($1, $2, $3)",
-            [.text(name), .int64(first.firstPosition), .int64(last.endPosition)])
+            [
+                .text(name), .int64(piece.positions.lowerBound),
+                .int64(piece.positions.upperBound),
+            ])
     }
 }

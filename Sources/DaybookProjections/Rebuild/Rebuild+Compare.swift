@@ -50,26 +50,36 @@ public struct RebuildComparison: Sendable {
 
 /// Comparing: new and live tables in one snapshot, at one position if the live ones are kept.
 extension Rebuild {
-    /// Compares at the live tables' position; nil if there is nothing to compare with.
+    /// Compares at the live tables' position, or at the one that was asked for, wherever the live
+    /// tables are; nil if there is nothing to compare with.
     func compare(
         _ head: inout TreeHead, _ connection: PostgresConnection
     ) throws -> RebuildComparison? {
         guard try exists(tables.live(tables.tables[0]), connection) else { return nil }
         let snapshot = try connect()
-        guard let live = try align(&head, connection, snapshot) else { return nil }
+        let live =
+            options.target == nil
+            ? try align(&head, connection, snapshot) : try look(snapshot)
+        guard let live else { return nil }
         defer { try? snapshot.execute("ROLLBACK") }
         let log = try source()
         if name == auditProjectionName { return try compareAudit(live, snapshot) }
         guard let shape = try commonShape(snapshot) else { return nil }
         var options = RowComparison.Options()
         options.sampleLimit = self.options.sampleCount
-        let key = RowHashKey(low: log.ledger.low, high: log.ledger.high)
+        let key = RowHashKey(log.ledger)
         let position = head.position
         let differences = try RowComparison(shape, hashKey: key, options: options).compare(
             TableRows(snapshot, from: tables.build(name), shape: shape),
             TableRows(snapshot, from: tables.live(name), shape: shape)
         ) { [self] _, rowCount in say(.comparing, Position(rowCount), of: position) }
         return try RebuildComparison(differences, livePosition: live.position, log: log)
+    }
+
+    /// Opens a transaction that sees the live tables as they are; gives where that is.
+    private func look(_ snapshot: PostgresConnection) throws -> TreeHead? {
+        try snapshot.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return try Checkpoints.load(snapshot, ledger: try source().ledger)[name]?.head
     }
 
     /// Brings the new tables to where the live ones are, and opens a transaction by `snapshot` that

@@ -6,9 +6,7 @@ import Postgres
 extension Rebuild {
     /// Waits for readers whose transaction is older than the new tables' rows: to them these would
     /// look empty. After the patience is over that is noted, and the swap goes on.
-    func waitForOldReaders(
-        fence: String, _ connection: PostgresConnection, _ report: inout RebuildReport
-    ) throws {
+    func waitForOldReaders(fence: String, _ connection: PostgresConnection) throws {
         let deadline = ContinuousClock.now + .seconds(options.patienceSeconds)
         while true {
             let old =
@@ -31,28 +29,75 @@ extension Rebuild {
         }
     }
 
-    /// Applies the rest and swaps, in one transaction; tries again while readers are in the way.
-    func swap(_ head: inout TreeHead, _ connection: PostgresConnection) throws {
-        let start = head
-        try repeatedly(connection) {
-            head = start
-            let live = try lockedCheckpoint(connection)
-            let log = try source()
-            try refuseForeign(live, connection)
-            if let live, live.head.position > head.position {
-                guard live.head.position <= log.durable.position else { return false }
-                try follow(&head, to: live.head.position, log, connection) { try $0() }
+    /// Makes the new tables of all rebuilds the live ones, in one transaction: what came since is
+    /// applied, and the tables are renamed. Tries again while readers are in the way.
+    ///
+    /// - Throws: as `run`; then none of them is live.
+    public static func swapIn(_ rebuilds: [Rebuild]) throws {
+        for rebuild in rebuilds { try rebuild.translatingFaults { try rebuild.prepareSwap() } }
+        guard let first = rebuilds.first, let connection = first.built?.connection else { return }
+        let start = ContinuousClock.now
+        let heads = rebuilds.map { $0.built?.head }
+        try first.translatingFaults {
+            try first.repeatedly(connection, tables: rebuilds.map(\.tables)) {
+                for (rebuild, head) in zip(rebuilds, heads) {
+                    if let head { rebuild.built?.head = head }
+                }
+                try lockCheckpoints(of: rebuilds.map(\.name), connection)
+                for rebuild in rebuilds where try !rebuild.swap(connection) { return false }
+                return true
             }
-            try TableSwap(connection: connection, tables: tables)
-                .run(from: ProjectionTables.buildSchema)
-            try Checkpoints.begin(connection, name, at: head, shape: shape)
-            try RebuildRecord.noteSwap(
-                connection, name, head: head, shape: shape,
-                old: live.map { ($0.head, $0.shape ?? shape) })
-            _ = try connection.query(
-                "DELETE FROM daybook.rebuild_pieces WHERE projection = $1", [.text(name)])
-            return true
         }
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        for rebuild in rebuilds {
+            rebuild.report.seconds[.swapping, default: 0] += seconds / Double(rebuilds.count)
+            rebuild.report.position = rebuild.built?.head.position ?? 0
+            rebuild.report.isSwapped = true
+            rebuild.built = nil
+        }
+    }
+
+    /// Comes near once more, and waits for those who would not see the new rows.
+    private func prepareSwap() throws {
+        guard var ready = built else { preconditionFailure("tables are built before a swap") }
+        try timed(.following) { try approach(&ready.head, ready.connection) }
+        built = ready
+        say(.swapping, ready.head.position)
+        try timed(.swapping) { try waitForOldReaders(fence: ready.fence, ready.connection) }
+    }
+
+    /// In one order, so that two who lock several do not wait for each other.
+    private static func lockCheckpoints(
+        of names: [String], _ connection: PostgresConnection
+    ) throws {
+        for name in names.sorted() {
+            _ = try connection.query(
+                "SELECT FROM daybook.checkpoints WHERE projection = $1 FOR UPDATE", [.text(name)])
+        }
+    }
+
+    /// Applies the rest and swaps, inside the caller's transaction; false if the log does not show
+    /// yet what the live tables have.
+    private func swap(_ connection: PostgresConnection) throws -> Bool {
+        guard var head = built?.head else { preconditionFailure("tables are built before a swap") }
+        let live = try lockedCheckpoint(connection)
+        let log = try source()
+        try refuseForeign(live, connection)
+        if options.target == nil, let live, live.head.position > head.position {
+            guard live.head.position <= log.durable.position else { return false }
+            try follow(&head, to: live.head.position, log, connection) { try $0() }
+        }
+        try TableSwap(connection: connection, tables: tables)
+            .run(from: ProjectionTables.buildSchema)
+        try Checkpoints.begin(
+            connection, name, at: head, shape: shape, holdReason: options.holdReason)
+        try RebuildRecord.noteSwap(
+            connection, name, head: head, shape: shape,
+            old: live.map { ($0.head, $0.shape ?? shape) })
+        _ = try connection.query(
+            "DELETE FROM daybook.rebuild_pieces WHERE projection = $1", [.text(name)])
+        built?.head = head
+        return true
     }
 
     /// A table that is there without a checkpoint is not ours, and is not swapped away.
@@ -72,9 +117,11 @@ extension Rebuild {
         return try Checkpoints.load(connection, ledger: try source().ledger)[name]
     }
 
-    /// Runs `body` in a transaction until it says that it is done. Readers are not kept waiting
-    /// longer than `lockTimeoutMilliseconds` at a time, and pass between two tries.
-    func repeatedly(_ connection: PostgresConnection, _ body: () throws -> Bool) throws {
+    /// Runs `body` in a transaction until it says that it is done. Readers of `tables` are not kept
+    /// waiting longer than `lockTimeoutMilliseconds` at a time, and pass between two tries.
+    func repeatedly(
+        _ connection: PostgresConnection, tables: [ProjectionTables], _ body: () throws -> Bool
+    ) throws {
         struct NotYet: Error {}
         let deadline = ContinuousClock.now + .seconds(options.patienceSeconds)
         while true {
@@ -92,10 +139,11 @@ extension Rebuild {
                 else { throw error }
             }
             if isStopping() { throw RebuildError.stopped }
-            endAutovacuum(connection)
+            let names = tables.flatMap { tables in tables.tables.map { tables.live($0) } }
+            endAutovacuum(of: names, connection)
             guard ContinuousClock.now < deadline else {
                 throw RebuildError.readersInTheWay(
-                    seconds: Int(options.patienceSeconds), who: try readers(connection))
+                    seconds: Int(options.patienceSeconds), who: try readers(of: names, connection))
             }
             Thread.sleep(forTimeInterval: Double.random(in: 0.05...0.3))
         }
@@ -103,26 +151,30 @@ extension Rebuild {
 
     /// Ends an autovacuum of the live tables, which would do so by itself, but only for who waits
     /// longer than we let readers wait. Without the right to it, it is waited for.
-    private func endAutovacuum(_ connection: PostgresConnection) {
-        for table in tables.tables {
+    private func endAutovacuum(of tables: [String], _ connection: PostgresConnection) {
+        for table in tables {
             _ = try? connection.query(
                 """
                 SELECT pg_cancel_backend(a.pid)
                   FROM pg_locks l JOIN pg_stat_activity a USING (pid)
                  WHERE l.relation = to_regclass($1) AND a.backend_type = 'autovacuum worker'
-                """, [.text(tables.live(table))])
+                """, [.text(table)])
         }
     }
 
-    private func readers(_ connection: PostgresConnection) throws -> String {
-        let rows = try connection.query(
+    private func readers(
+        of tables: [String], _ connection: PostgresConnection
+    ) throws -> String {
+        let rows = try tables.flatMap { table in
+            try Array(connection.query(
             """
             SELECT DISTINCT 'process ' || a.pid || ', ' || coalesce(a.usename, '') || ', since '
                    || date_trunc('second', a.xact_start)
               FROM pg_locks l JOIN pg_stat_activity a USING (pid)
              WHERE l.relation = to_regclass($1) AND a.pid <> pg_backend_pid() LIMIT 3
-            """, [.text(tables.live(tables.tables[0]))])
-        return rows.compactMap { $0.text(0) }.joined(separator: "; ")
+            """, [.text(table)]))
+        }
+        return Set(rows.compactMap { $0.text(0) }).sorted().prefix(3).joined(separator: "; ")
     }
 
     // MARK: Going back
@@ -139,7 +191,7 @@ extension Rebuild {
         guard old.shape == shape else { throw RebuildError.oldDefinition(name) }
         if let obstacle = try tables.obstacle(connection) { throw RebuildError.obstacle(obstacle) }
         try Checkpoints.check(old.head, of: name, source: try source())
-        try repeatedly(connection) {
+        try repeatedly(connection, tables: [tables]) {
             let live = try lockedCheckpoint(connection)
             try tables.drop(connection)
             try TableSwap(connection: connection, tables: tables)

@@ -3,12 +3,15 @@ import DaybookLog
 import Foundation
 import Postgres
 
-/// Makes one projection anew from the log, beside the live one, and swaps the two.
+/// Makes one projection anew, beside the live one, and swaps the two.
 ///
 /// Rows are copied into tables without keys, keys are made, and what was appended meanwhile
 /// follows. Then both are compared at one position, and renamed in one short transaction. All is
 /// noted in the transaction that does it, so that a rebuild that was killed goes on; and nothing
 /// goes on between this and the projector but by rows in Postgres, so it may run in any process.
+///
+/// The rows come from the log, or from a base and the log after it; they are brought to the log's
+/// end, or to an earlier state and held there.
 ///
 /// Blocks: never called on the cooperative pool.
 public final class Rebuild {
@@ -31,6 +34,12 @@ public final class Rebuild {
         public var sampleCount = 10
         /// How long readers are waited for, in seconds.
         public var patienceSeconds = 60.0
+        /// Rows to begin with; nil begins with the log's first event.
+        public var base: (any RowBase)?
+        /// The state that is to be built; nil is the log's end, whatever that is by then.
+        public var target: TreeHead?
+        /// Why the projection is to stand still once it is swapped in; nil lets it go on.
+        public var holdReason: String?
 
         /// The defaults, with the folder that holds `NNNN_name.sql`.
         public init(migrationsFolder: String) {
@@ -38,7 +47,8 @@ public final class Rebuild {
         }
     }
 
-    let name: String
+    /// The projection.
+    public let name: String
     let catalog: Catalog
     let options: Options
     let shape: String
@@ -47,10 +57,21 @@ public final class Rebuild {
     let connect: @Sendable () throws -> PostgresConnection
     let isStopping: @Sendable () -> Bool
     private let onProgress: @Sendable (RebuildProgress) -> Void
+    /// What was done so far.
+    public internal(set) var report: RebuildReport
+    /// What `build` has brought about; nil before.
+    var built: Built?
 
-    /// New tables that have come so near to the live ones wait no longer: the rest is applied
-    /// while the projector waits.
-    private static let nearEventCount: Int64 = 20_000
+    /// New tables that are done.
+    struct Built {
+        /// Holds the right to rebuild the projection.
+        let connection: PostgresConnection
+        /// Everything below is in the new tables.
+        var head: TreeHead
+        /// A transaction's number: those that began before it do not see all new rows.
+        let fence: String
+    }
+
     /// How long a reader is kept waiting at most, in milliseconds, when the swap asks for its lock.
     static let lockTimeoutMilliseconds = 150
 
@@ -73,6 +94,8 @@ public final class Rebuild {
         guard let shape = ProjectionShape.digest(of: name, in: catalog) else {
             throw .unknownProjection(name, known: ProjectionShape.names(of: catalog))
         }
+        precondition(
+            options.base == nil || name != auditProjectionName, "the audit is made of events only")
         self.name = name
         self.catalog = catalog
         self.options = options
@@ -81,6 +104,7 @@ public final class Rebuild {
         self.connect = connect
         self.isStopping = isStopping
         self.onProgress = onProgress
+        report = RebuildReport(projection: name, position: 0, rowCount: 0, wasResumed: false)
     }
 
     /// Does it, or goes on with one that was cut short.
@@ -88,59 +112,71 @@ public final class Rebuild {
     /// - Throws: `RebuildError`, and what Postgres and the log throw. The live tables are as they
     ///   were then, and what is done is kept for the next run.
     public func run() throws -> RebuildReport {
-        do {
-            return try rebuild()
-        } catch ProjectionFault.cannotApply(let projection, let reason) {
-            throw RebuildError.refused(projection: projection, reason: reason)
-        } catch ProjectionFault.contradiction(let reason) {
-            throw RebuildError.contradiction(reason)
+        try build()
+        if options.isDryRun {
+            try discard()
+        } else {
+            try Rebuild.swapIn([self])
         }
+        return report
     }
 
-    private func rebuild() throws -> RebuildReport {
+    /// Builds the new tables and compares them, and leaves the live ones as they are.
+    ///
+    /// - Throws: as `run`.
+    public func build() throws {
+        try translatingFaults { try buildBeside() }
+    }
+
+    private func buildBeside() throws {
         let connection = try prepare()
         if let obstacle = try tables.obstacle(connection), !options.isDryRun {
             throw RebuildError.obstacle(obstacle)
         }
         var (record, isResumed) = try begin(connection)
-        var report = RebuildReport(
+        report = RebuildReport(
             projection: name, position: record.head.position, rowCount: 0, wasResumed: isResumed)
         if record.phase == .filling {
-            report.seconds[.filling] = try timed { try fill(record.head, connection) }
+            try timed(.filling) { try fill(record.head, connection) }
             try RebuildRecord.move(connection, name, .keys, to: record.head)
             record = try current(connection)
         }
         if record.phase == .keys {
             say(.indexing, record.head.position)
-            report.seconds[.indexing] = try timed {
-                report.notes += try index(record.head, connection)
-            }
+            try timed(.indexing) { report.notes += try index(record.head, connection) }
             record = try current(connection)
         }
         var head = record.head
         let fence = try connection.query("SELECT pg_current_xact_id()::xid::text")[0].text(0)
-        try timed(.following, &report) { _ in try approach(&head, connection) }
+        try timed(.following) { try approach(&head, connection) }
         if options.comparesFirst {
             say(.comparing, head.position)
-            try timed(.comparing, &report) { report in
-                report.comparison = try compare(&head, connection)
-            }
+            try timed(.comparing) { report.comparison = try compare(&head, connection) }
         }
         report.rowCount = try rowCount(connection)
         report.position = head.position
-        if options.isDryRun {
-            try discard(connection)
-            return report
+        built = Built(connection: connection, head: head, fence: fence ?? "")
+    }
+
+    /// Drops the new tables.
+    public func discard() throws {
+        guard let built else { preconditionFailure("tables are built before they are dropped") }
+        try built.connection.transaction {
+            try tables.drop(built.connection)
+            try RebuildRecord.abandon(built.connection, name)
         }
-        try timed(.following, &report) { _ in try approach(&head, connection) }
-        say(.swapping, head.position)
-        try timed(.swapping, &report) { report in
-            try waitForOldReaders(fence: fence ?? "", connection, &report)
-            try swap(&head, connection)
+        self.built = nil
+    }
+
+    /// What projectors call a fault is an error of whoever asked for a rebuild.
+    func translatingFaults<Value>(_ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch ProjectionFault.cannotApply(let projection, let reason) {
+            throw RebuildError.refused(projection: projection, reason: reason)
+        } catch ProjectionFault.contradiction(let reason) {
+            throw RebuildError.contradiction(reason)
         }
-        report.position = head.position
-        report.isSwapped = true
-        return report
     }
 
     // MARK: Beginning
@@ -161,8 +197,11 @@ public final class Rebuild {
         _ connection: PostgresConnection
     ) throws -> (record: RebuildRecord, isResumed: Bool) {
         let log = try source()
-        if let record = try RebuildRecord.load(connection, name), record.phase != .swapped,
-            record.shape == shape, record.head.ledger == log.ledger,
+        let end = options.target ?? log.durable
+        precondition(
+            end.position >= options.base?.head.position ?? 0, "a base is not later than the target")
+        if let record = try RebuildRecord.load(connection, name),
+            goesOn(record, to: end, ledger: log.ledger),
             try tables.tables.allSatisfy({ try exists(tables.build($0), connection) })
         {
             try Checkpoints.check(record.head, of: name, source: log)
@@ -170,9 +209,21 @@ public final class Rebuild {
         }
         try connection.transaction {
             try tables.create(connection)
-            try RebuildRecord.begin(connection, name, shape: shape, end: log.durable)
+            try RebuildRecord.begin(
+                connection, name, shape: shape, source: madeFrom, end: end)
         }
         return (try current(connection), false)
+    }
+
+    /// What the new tables are made from, as it stands in the rebuild's record.
+    private var madeFrom: String { options.base?.identity ?? "log" }
+
+    /// Whether a rebuild that was cut short was on the way to the same tables.
+    private func goesOn(_ record: RebuildRecord, to end: TreeHead, ledger: LedgerID) -> Bool {
+        // Which rows of a base were copied is not noted.
+        if options.base != nil, record.phase == .filling { return false }
+        return record.phase != .swapped && record.shape == shape && record.source == madeFrom
+            && record.head.ledger == ledger && record.head.position <= end.position
     }
 
     private func current(_ connection: PostgresConnection) throws -> RebuildRecord {
@@ -194,58 +245,6 @@ public final class Rebuild {
         } catch let error as PostgresError {
             guard case .server(let refusal) = error, !error.isTransient else { throw error }
             throw RebuildError.refused(projection: name, reason: refusal.description)
-        }
-    }
-
-    private func discard(_ connection: PostgresConnection) throws {
-        try connection.transaction {
-            try tables.drop(connection)
-            try RebuildRecord.abandon(connection, name)
-        }
-    }
-
-    // MARK: Following
-
-    /// Applies what was appended meanwhile, until little is missing.
-    private func approach(_ head: inout TreeHead, _ connection: PostgresConnection) throws {
-        while true {
-            let log = try source()
-            let live = try Checkpoints.load(connection, ledger: log.ledger)[name]
-            let target =
-                live.flatMap { $0.state == .running && $0.shape == shape ? $0.head.position : nil }
-                ?? log.durable.position
-            if head.position + Rebuild.nearEventCount >= min(target, log.durable.position) {
-                return
-            }
-            try follow(&head, to: min(target, log.durable.position), log, connection) { work in
-                try connection.transaction { try work() }
-            }
-        }
-    }
-
-    /// Applies events up to `target`, which is the end of a block.
-    func follow(
-        _ head: inout TreeHead, to target: Position, _ log: any LogSource,
-        _ connection: PostgresConnection, inTransaction: (() throws -> Void) throws -> Void
-    ) throws {
-        let transcoders = TranscoderSet(catalog: catalog)
-        while head.position < target {
-            if isStopping() { throw RebuildError.stopped }
-            say(.following, head.position, of: target)
-            let blocks = try log.blocks(from: head.position, byteLimit: 4 << 20)
-                .prefix { $0.endPosition <= target }
-            guard let first = blocks.first, let last = blocks.last else {
-                throw RebuildError.contradiction("position \(target) is not the end of a block")
-            }
-            precondition(first.firstPosition == head.position, "no position is passed over")
-            try inTransaction {
-                let step = ProjectionStep(
-                    connection, into: ProjectionTables.destination, transcoders: transcoders,
-                    participants: [.init(name: name, from: head.position)])
-                try step.apply(blocks)
-                try RebuildRecord.move(connection, name, .following, to: last.head)
-            }
-            head = last.head
         }
     }
 
@@ -272,18 +271,13 @@ public final class Rebuild {
         }
     }
 
-    private func timed(_ body: () throws -> Void) rethrows -> Double {
+    func timed<Value>(
+        _ phase: RebuildProgress.Phase, _ body: () throws -> Value
+    ) rethrows -> Value {
         let start = ContinuousClock.now
-        try body()
-        return (ContinuousClock.now - start) / .seconds(1)
-    }
-
-    private func timed(
-        _ phase: RebuildProgress.Phase, _ report: inout RebuildReport,
-        _ body: (inout RebuildReport) throws -> Void
-    ) rethrows {
-        let start = ContinuousClock.now
-        try body(&report)
-        report.seconds[phase, default: 0] += (ContinuousClock.now - start) / .seconds(1)
+        defer {
+            report.seconds[phase, default: 0] += (ContinuousClock.now - start) / .seconds(1)
+        }
+        return try body()
     }
 }

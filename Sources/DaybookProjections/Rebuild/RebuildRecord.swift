@@ -17,6 +17,8 @@ struct RebuildRecord {
 
     let phase: Phase
     let shape: String
+    /// What the new tables are made from.
+    let source: String
     let head: TreeHead
     /// Where the projection stood that was swapped out, and what it was built by.
     let old: (head: TreeHead, shape: String)?
@@ -26,12 +28,12 @@ struct RebuildRecord {
     ) throws -> RebuildRecord? {
         let rows = try connection.query(
             """
-            SELECT ledger::text AS ledger, position, tree_size, root, shape, phase,
+            SELECT ledger::text AS ledger, position, tree_size, root, shape, phase, source,
                    old_position, old_tree_size, old_root, old_shape
               FROM daybook.rebuilds WHERE projection = $1
             """, [.text(name)], format: .binary)
         guard let row = rows.first, let head = TreeHead(reading: row),
-            let shape = row.text("shape"),
+            let shape = row.text("shape"), let source = row.text("source"),
             let phase = row.text("phase").flatMap({ Phase(rawValue: $0) })
         else { return nil }
         var old: (TreeHead, String)?
@@ -44,26 +46,28 @@ struct RebuildRecord {
                 root: root.withUnsafeBytes { Digest($0) })
             old = (head, shape)
         }
-        return RebuildRecord(phase: phase, shape: shape, head: head, old: old)
+        return RebuildRecord(
+            phase: phase, shape: shape, source: source, head: head, old: old)
     }
 
     /// Begins a rebuild whose filling ends at `end`. What the last one replaced is remembered: it
     /// can be undone until this one is swapped in.
     static func begin(
-        _ connection: PostgresConnection, _ name: String, shape: String, end: TreeHead
+        _ connection: PostgresConnection, _ name: String, shape: String, source: String,
+        end: TreeHead
     ) throws {
         _ = try connection.query(
             "DELETE FROM daybook.rebuild_pieces WHERE projection = $1", [.text(name)])
         _ = try connection.query(
             """
             INSERT INTO daybook.rebuilds
-                   (projection, ledger, position, tree_size, root, shape, phase)
-            VALUES ($1, $2::uuid, $3, $4, $5, $6, 'filling')
+                   (projection, ledger, position, tree_size, root, shape, source, phase)
+            VALUES ($1, $2::uuid, $3, $4, $5, $6, $7, 'filling')
             ON CONFLICT (projection) DO UPDATE
                SET ledger = excluded.ledger, position = excluded.position,
                    tree_size = excluded.tree_size, root = excluded.root, shape = excluded.shape,
-                   phase = excluded.phase, started_at = now()
-            """, [.text(name)] + end.parameters + [.text(shape)])
+                   source = excluded.source, phase = excluded.phase, started_at = now()
+            """, [.text(name)] + end.parameters + [.text(shape), .text(source)])
     }
 
     /// Moves a rebuild on, to a phase and a head.

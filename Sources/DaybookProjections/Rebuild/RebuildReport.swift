@@ -4,14 +4,14 @@ import DaybookLog
 public struct RebuildProgress: Sendable {
     /// The steps in their order.
     public enum Phase: String, Sendable {
-        case filling, indexing, following, comparing, swapping
+        case base, filling, indexing, following, comparing, swapping
     }
 
     /// The projection.
     public let projection: String
     /// What is done now.
     public let phase: Phase
-    /// Events that are read, of those that there are.
+    /// Events that are read, of those that there are; rows of a backup in the phase `base`.
     public let eventCount: Int64
     /// Events that are to be read.
     public let eventCountTotal: Int64
@@ -33,19 +33,19 @@ public struct RebuildReport: Sendable {
     /// The projection.
     public let projection: String
     /// Every event below it is in the new tables.
-    public var position: Position
+    public internal(set) var position: Position
     /// How many rows the new tables have.
-    public var rowCount: Int64
+    public internal(set) var rowCount: Int64
     /// Whether it went on where an earlier run was cut short.
     public let wasResumed: Bool
     /// Whether the new tables are the live ones now.
-    public var isSwapped = false
+    public internal(set) var isSwapped = false
     /// What is different from the live tables; nil if there was nothing to compare with.
-    public var comparison: RebuildComparison?
+    public internal(set) var comparison: RebuildComparison?
     /// What its user should know.
-    public var notes: [String] = []
+    public internal(set) var notes: [String] = []
     /// How long copying, indexing, comparing and swapping took, in seconds, by phase.
-    public var seconds: [RebuildProgress.Phase: Double] = [:]
+    public internal(set) var seconds: [RebuildProgress.Phase: Double] = [:]
 }
 
 /// Why a rebuild was not done. The live tables are as they were.
@@ -67,6 +67,8 @@ public enum RebuildError: Error, Sendable {
     case refused(projection: String, reason: String)
     /// The log and the database contradict each other.
     case contradiction(String)
+    /// The rows to begin with cannot be read as the table's, and why.
+    case unreadableBase(String, String)
     /// The caller wanted it to end; it can go on later.
     case stopped
 }
@@ -90,6 +92,9 @@ extension RebuildError: CustomStringConvertible {
         case .refused(let projection, let reason):
             "\(projection) cannot be rebuilt: \(reason); the live table is as it was"
         case .contradiction(let what): what
+        case .unreadableBase(let table, let reason):
+            "the backup's rows of \(table) cannot be restored: \(reason); the live table is as it "
+                + "was"
         case .stopped: "the rebuild was stopped; run it again and it goes on from there"
         }
     }
