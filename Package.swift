@@ -57,6 +57,8 @@ let package = Package(
     targets: [
         // C libraries, thin: module maps, and C headers of a few functions over C++ libraries.
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        system("CDeflate", pkgConfig: "libdeflate", apt: "libdeflate-dev"),
+        system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         system("CLZ4", pkgConfig: "liblz4", apt: "liblz4-dev"),
         system("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
         system("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
@@ -64,7 +66,7 @@ let package = Package(
         .target(name: "CRoaring", linkerSettings: [.linkedLibrary("roaring")]),
         .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
 
-        module("Avro", ["CZlib"]),
+        module("Avro", ["CDeflate", "CZstd"]),
         module("Postgres", ["CPostgres", systemPackage]),
         module("DaybookLog", ["Avro", "CLZ4", "CZlib", crypto]),
         module("DaybookSegments", ["Avro", "DaybookLog", systemPackage]),
@@ -99,7 +101,7 @@ let package = Package(
         .executableTarget(
             name: "daybook-bench",
             dependencies: [
-                "Avro", "CSimdjson", "DaybookCatalog", "DaybookIntake", "DaybookLedger",
+                "Avro", "CSimdjson", "CZlib", "DaybookCatalog", "DaybookIntake", "DaybookLedger",
                 "DaybookLog", "DaybookProjections", "DaybookSegments", "Postgres", log,
             ],
             swiftSettings: strict),

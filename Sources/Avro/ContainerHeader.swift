@@ -4,6 +4,8 @@ public enum ContainerCodec: String, Hashable, Sendable {
     case null
     /// Raw deflate (RFC 1951), without zlib's header and checksum.
     case deflate
+    /// Zstandard (RFC 8878), a frame for each block.
+    case zstandard
 }
 
 /// The sixteen bytes that end a container file's header and each of its blocks.

@@ -17,15 +17,15 @@ public struct ContainerWriter<Failure: Error>: ~Copyable {
     @usableFromInline var valueCount = 0
     /// A block as it goes out: front, data, sync marker.
     private var block = ByteSink()
-    private var deflater: Deflater?
+    private var compressor: BlockCompressor
     private var compressed = ByteSink()
 
     /// Writes the header at once, in one call of `output`.
     ///
     /// `blockByteCount` is how many bytes before compression make a block full;
-    /// `compressionLevel` goes from 1 (fast) to 9 (small).
+    /// `compressionLevel` is `BlockCompressor`'s.
     public init(
-        header: ContainerHeader, blockByteCount: Int = 64 * 1024, compressionLevel: Int = 6,
+        header: ContainerHeader, blockByteCount: Int = 64 * 1024, compressionLevel: Int? = nil,
         output: @escaping Output
     ) throws(Failure) {
         precondition(blockByteCount > 0, "a block holds something")
@@ -34,10 +34,7 @@ public struct ContainerWriter<Failure: Error>: ~Copyable {
         self.blockByteCount = blockByteCount
         encoder = AvroEncoder(header.schema)
         content = ByteSink(capacity: blockByteCount + blockByteCount / 4)
-        switch header.codec {
-        case .null: deflater = nil
-        case .deflate: deflater = Deflater(level: Int32(compressionLevel))
-        }
+        compressor = BlockCompressor(codec: header.codec, level: compressionLevel)
         header.encode(into: &block)
         try output(block.unsafeBytes)
     }
@@ -77,14 +74,15 @@ public struct ContainerWriter<Failure: Error>: ~Copyable {
     public mutating func flush() throws(Failure) {
         guard valueCount > 0 else { return }
         block.removeAll()
-        block.append(long: Int64(valueCount))
-        if deflater != nil {
-            deflater?.compress(content.unsafeBytes, into: &compressed)
-            block.append(bytes: compressed.unsafeBytes)
+        if header.codec == .null {
+            header.syncMarker.frame(
+                count: valueCount, compressed: content.unsafeBytes, into: &block)
         } else {
-            block.append(bytes: content.unsafeBytes)
+            compressed.removeAll()
+            compressor.compress(content.unsafeBytes, into: &compressed)
+            header.syncMarker.frame(
+                count: valueCount, compressed: compressed.unsafeBytes, into: &block)
         }
-        header.syncMarker.encode(into: &block)
         content.removeAll()
         valueCount = 0
         try output(block.unsafeBytes)

@@ -1,95 +1,83 @@
-import CZlib
+import CDeflate
 
 /// Compresses blocks to raw deflate, one after the other, with memory taken once.
 ///
-/// Source: zlib's `deflateInit2`, `deflateReset`, `deflate`.
+/// Source: libdeflate's `libdeflate_deflate_compress`. It works on whole blocks, which is what a
+/// container file has; docs/performance.md has it beside zlib.
 struct Deflater: ~Copyable {
-    /// zlib keeps a pointer back to its stream, so the stream must not move.
-    private let stream: UnsafeMutablePointer<z_stream>
+    private let compressor: OpaquePointer
 
     /// `level` from 1 (fast) to 9 (small).
     init(level: Int32) {
-        stream = .allocate(capacity: 1)
-        stream.initialize(to: z_stream())
-        let status = deflateInit2_(
-            stream, level, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
-            Int32(MemoryLayout<z_stream>.size))
-        precondition(status == Z_OK, "zlib has memory and a level from 1 to 9")
+        guard let compressor = libdeflate_alloc_compressor(level) else {
+            preconditionFailure("libdeflate has memory and a level from 1 to 9")
+        }
+        self.compressor = compressor
     }
 
-    deinit {
-        deflateEnd(stream)
-        stream.deallocate()
-    }
+    deinit { libdeflate_free_compressor(compressor) }
 
-    /// Replaces what `output` holds by the compressed `input`.
-    mutating func compress(_ input: UnsafeRawBufferPointer, into output: inout ByteSink) {
-        precondition(input.count <= Int(UInt32.max), "a block has less than 4 GiB")
-        output.removeAll()
-        let status = deflateReset(stream)
-        precondition(status == Z_OK, "a stream can be used again")
-        let bound = Int(deflateBound(stream, UInt(input.count)))
+    /// Appends the compressed `input`.
+    func compress(_ input: UnsafeRawBufferPointer, into output: inout ByteSink) {
+        let bound = libdeflate_deflate_compress_bound(compressor, input.count)
         output.appendUninitialized(upTo: bound) { room in
-            stream.pointee.next_in = UnsafeMutablePointer(
-                mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
-            stream.pointee.avail_in = UInt32(input.count)
-            stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
-            stream.pointee.avail_out = UInt32(room.count)
-            let status = deflate(stream, Z_FINISH)
-            precondition(status == Z_STREAM_END, "deflateBound is enough room")
-            return room.count - Int(stream.pointee.avail_out)
+            let count = libdeflate_deflate_compress(
+                compressor, input.baseAddress, input.count, room.baseAddress, room.count)
+            precondition(count > 0, "the bound is enough room")
+            return count
         }
     }
 }
 
 /// Decompresses blocks of raw deflate, with memory taken once.
 ///
-/// Source: zlib's `inflateInit2`, `inflateReset`, `inflate`.
+/// Source: libdeflate's `libdeflate_deflate_decompress_ex`.
 struct Inflater: ~Copyable {
-    private let stream: UnsafeMutablePointer<z_stream>
+    private let decompressor: OpaquePointer
+    /// What the block before had: the next is about as large.
+    private var lastByteCount = 0
 
     /// The official Python package leaves bytes of zlib's checksum behind the deflated data.
     private static let trailingByteCountMax = 4
 
     init() {
-        stream = .allocate(capacity: 1)
-        stream.initialize(to: z_stream())
-        let status = inflateInit2_(
-            stream, -MAX_WBITS, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-        precondition(status == Z_OK, "zlib has memory")
+        guard let decompressor = libdeflate_alloc_decompressor() else {
+            preconditionFailure("libdeflate has memory")
+        }
+        self.decompressor = decompressor
     }
 
-    deinit {
-        inflateEnd(stream)
-        stream.deallocate()
-    }
+    deinit { libdeflate_free_decompressor(decompressor) }
 
     /// What was compressed to `input`, if it has at most `byteCountMax` bytes.
+    ///
+    /// The size is not told, so the room is doubled until it is enough: memory stays within the
+    /// limit, and the work within twice that of the limit, whatever the bytes say.
     mutating func decompress(
         _ input: UnsafeRawBufferPointer, byteCountMax: Int
     ) throws(AvroContainerError) -> Bytes {
-        precondition(input.count <= Int(UInt32.max), "a block has less than 4 GiB")
-        let reset = inflateReset(stream)
-        precondition(reset == Z_OK, "a stream can be used again")
-        stream.pointee.next_in = UnsafeMutablePointer(
-            mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
-        stream.pointee.avail_in = UInt32(input.count)
-        var output = ByteSink(capacity: min(input.count * 4, byteCountMax))
+        var room = min(max(input.count * 4, lastByteCount + lastByteCount / 4, 4096), byteCountMax)
         while true {
-            // Room for one byte more than allowed shows whether there is one.
-            let room = min(max(output.count, 4096), byteCountMax + 1 - output.count)
-            var status = Z_OK
+            var output = ByteSink(capacity: room)
+            var used = 0
+            var status = LIBDEFLATE_SUCCESS
             output.appendUninitialized(upTo: room) { room in
-                stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
-                stream.pointee.avail_out = UInt32(room.count)
-                status = inflate(stream, Z_NO_FLUSH)
-                return room.count - Int(stream.pointee.avail_out)
+                var count = 0
+                status = libdeflate_deflate_decompress_ex(
+                    decompressor, input.baseAddress, input.count, room.baseAddress, room.count,
+                    &used, &count)
+                return status == LIBDEFLATE_SUCCESS ? count : 0
             }
-            guard output.count <= byteCountMax else { throw .contentTooLarge }
-            if status == Z_STREAM_END { break }
-            guard status == Z_OK, stream.pointee.avail_out == 0 else { throw .badCompression }
+            if status == LIBDEFLATE_SUCCESS {
+                guard input.count - used <= Self.trailingByteCountMax else {
+                    throw .badCompression
+                }
+                lastByteCount = output.count
+                return output.finish()
+            }
+            guard status == LIBDEFLATE_INSUFFICIENT_SPACE else { throw .badCompression }
+            guard room < byteCountMax else { throw .contentTooLarge }
+            room = min(room * 2, byteCountMax)
         }
-        guard stream.pointee.avail_in <= Self.trailingByteCountMax else { throw .badCompression }
-        return output.finish()
     }
 }

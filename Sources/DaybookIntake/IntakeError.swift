@@ -9,8 +9,14 @@ public enum IntakeError: Error, Equatable, Sendable, CustomStringConvertible {
     case unannouncedHeader
     /// The header's quotes do not close, or it is not UTF-8, or longer than a row may be.
     case malformedHeader
+    /// The file is no Avro object container file.
+    case notAvro
+    /// No row of the Avro file can be read, or none can be of the table; what is wrong.
+    case unusableFile(String)
+    /// The Avro file cannot be read on from here, in bytes; what is wrong there. Batches before
+    /// it may have been taken already.
+    case damaged(offset: Int, String)
 
-    /// For the person who made the call: what is wrong, and what to say instead.
     /// What is wrong and what would be right, for a person.
     public var description: String {
         switch self {
@@ -24,6 +30,13 @@ public enum IntakeError: Error, Equatable, Sendable, CustomStringConvertible {
                 + "(--header, or the content type text/csv; header=present)"
         case .malformedHeader:
             "the first line is no CSV header: its quotes do not close, it is too long or not UTF-8"
+        case .notAvro:
+            "the file is no Avro object container file: it does not begin with Obj and 1"
+        case .unusableFile(let what):
+            "the Avro file cannot be used: \(what)"
+        case .damaged(let offset, let what):
+            "the Avro file is damaged at byte \(offset): \(what); the rows before it that were "
+                + "acknowledged stay, and the file does not count as imported"
         }
     }
 }

@@ -46,6 +46,11 @@ public struct Judge: Sendable {
         judgeParsed(body, format: .ndjson, read: djs_lines)
     }
 
+    /// Judges rows of an Avro file again, by the JSON objects that were kept of them.
+    func judgeAvroText(_ body: Bytes) -> JudgedBatch {
+        judgeParsed(body, format: .avro, read: djs_rows)
+    }
+
     private typealias Read = (
         OpaquePointer?, UnsafePointer<UInt8>?, Int, Int, UnsafeMutablePointer<djs_batch>?
     ) -> Int32
@@ -69,7 +74,8 @@ public struct Judge: Sendable {
         _ parsed: djs_batch, _ body: Bytes, _ base: UnsafeRawPointer, _ format: BatchFormat
     ) -> JudgedBatch {
         var builder = BatchBuilder(
-            plan: plan, probe: probe, rowCount: parsed.row_count, byteCount: body.count)
+            plan: plan, probe: probe, rowCount: parsed.row_count, byteCount: body.count,
+            isFromAvro: format == .avro)
         withUnsafeTemporaryAllocation(of: Int32.self, capacity: plan.columns.count) { places in
             guard let placeOf = places.baseAddress else { return }
             var nextLine: UInt32 = 0

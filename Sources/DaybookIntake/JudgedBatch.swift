@@ -145,7 +145,7 @@ public struct JudgedBatch: Sendable {
     /// The form of the body that `original` is of.
     /// The form the bytes had.
     public let format: BatchFormat
-    /// The bytes as they were sent.
+    /// The bytes as they were sent; of a file's rows in Avro, see `raw(ofRow:)`.
     public let original: Bytes
     /// The rows in the order in which they were sent; at least one.
     /// The rows in the order in which they were sent; at least one.
@@ -161,12 +161,25 @@ public struct JudgedBatch: Sendable {
     /// The length of the whole body if it was no batch, else nil.
     public let malformedByteCount: Int?
 
+    /// How rows in Avro are written as text; nil where the original bytes are text already.
+    let rowText: AvroRowText?
+
     /// A batch of these buffers; only their counts are checked.
     /// A batch of rows that were judged.
     public init(
         table: Table, format: BatchFormat, original: Bytes, rows: ContiguousArray<JudgedRow>,
         encoded: Bytes, reasons: [Reason], slots: ContiguousArray<KeySlot>,
         malformedByteCount: Int? = nil
+    ) {
+        self.init(
+            table: table, format: format, original: original, rows: rows, encoded: encoded,
+            reasons: reasons, slots: slots, malformedByteCount: malformedByteCount, rowText: nil)
+    }
+
+    init(
+        table: Table, format: BatchFormat, original: Bytes, rows: ContiguousArray<JudgedRow>,
+        encoded: Bytes, reasons: [Reason], slots: ContiguousArray<KeySlot>,
+        malformedByteCount: Int? = nil, rowText: AvroRowText?
     ) {
         precondition(!rows.isEmpty, "a batch has at least one row")
         precondition(
@@ -179,5 +192,33 @@ public struct JudgedBatch: Sendable {
         self.reasons = reasons
         self.slots = slots
         self.malformedByteCount = malformedByteCount
+        self.rowText = rowText
+    }
+}
+
+extension JudgedBatch {
+    /// What a rejection of one row keeps of it: its bytes as they were sent. Bytes in Avro say
+    /// nothing without their schema, so of these it is a JSON object, made when it is asked for.
+    public func raw(ofRow row: Int) -> [UInt8] {
+        let start = Int(rows[row].originalStart)
+        let range = start..<(start + Int(rows[row].originalCount))
+        guard let rowText else { return original.array(in: range) }
+        return original.withUnsafeBytes(in: range) { rowText.text(of: $0) }
+    }
+
+    /// The first bytes of the whole batch as a rejection keeps them, and how many there are in all.
+    public func rawStart(byteCountMax: Int) -> (bytes: [UInt8], byteCount: Int) {
+        guard rowText != nil else {
+            let kept = original.array(in: 0..<min(original.count, byteCountMax))
+            return (kept, malformedByteCount ?? original.count)
+        }
+        var lines: [UInt8] = []
+        var byteCount = 0
+        for row in rows.indices {
+            let text = raw(ofRow: row) + [UInt8(ascii: "\n")]
+            byteCount += text.count
+            lines += text.prefix(byteCountMax - lines.count)
+        }
+        return (lines, byteCount)
     }
 }

@@ -51,9 +51,7 @@ struct BatchVerdicts {
     private static func rejection(
         _ batch: JudgedBatch, _ row: Int, _ reasons: [Reason]
     ) -> Rejection {
-        let place = batch.rows[row]
-        let start = Int(place.originalStart)
-        let raw = batch.original.array(in: start..<(start + Int(place.originalCount)))
+        let raw = batch.raw(ofRow: row)
         let whole = batch.malformedByteCount ?? raw.count
         return Rejection(
             raw: raw, rawLength: whole > raw.count ? Int64(whole) : nil,

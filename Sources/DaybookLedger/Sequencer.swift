@@ -298,9 +298,7 @@ struct Sequencer {
     private mutating func writeOutgrown(
         _ batch: JudgedBatch, _ facts: BatchFacts, _ builder: inout BlockBuilder
     ) {
-        let raw = batch.original.array(
-            in: 0..<min(batch.original.count, IntakeLimits.malformedByteCount))
-        let length = batch.malformedByteCount ?? batch.original.count
+        let (raw, length) = batch.rawStart(byteCountMax: IntakeLimits.malformedByteCount)
         let limit = LogLimits.recordByteCount >> 20
         let rejection = Rejection(
             raw: raw, rawLength: length > raw.count ? Int64(length) : nil,

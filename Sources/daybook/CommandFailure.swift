@@ -92,7 +92,10 @@ struct CommandFailure: Error {
     private init(_ error: ImportError) {
         switch error {
         case .ledger(let error): self.init(error)
-        case .intake(let error): self.init(.usage, error.description)
+        case .intake(let error):
+            var isDamaged = false
+            if case .damaged = error { isDamaged = true }
+            self.init(isDamaged ? .failed : .usage, error.description)
         case .source(let what): self.init(.failed, what)
         case .fileChanged:
             self.init(.failed, "the file changed while it was read; run the command again")

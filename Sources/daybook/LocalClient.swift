@@ -51,6 +51,8 @@ struct LocalClient {
             query["header"] = header == .present ? "true" : "false"
         case .ndjson:
             query["format"] = "ndjson"
+        case .avro:
+            query["format"] = "avro"
         }
         var request = request("POST", LocalClient.uri("/local/v1/import", query))
         request.body = .stream(body, length: .known(byteCount))
@@ -127,7 +129,8 @@ struct LocalClient {
         let isLogFault =
             problem.type.hasSuffix("log-corrupt")
             || problem.type.hasSuffix("outcome-unknown")
-        let exit: ExitStatus = isLogFault ? .corrupt : status < 500 ? .usage : .failed
+        let isFailure = status >= 500 || problem.type.hasSuffix(Problem.damagedFile)
+        let exit: ExitStatus = isLogFault ? .corrupt : isFailure ? .failed : .usage
         return CommandFailure(exit, "\(problem.title): \(problem.detail)")
     }
 }

@@ -11,9 +11,13 @@ extension ScalarParser {
     /// `z` or `±hh:mm`; a second has up to 6 digits behind its point. A leap second is refused:
     /// neither POSIX time nor Postgres has a place for it. The moment must lie in the years 0001 to
     /// 9999 in UTC too.
-    public static func timestamp(_ text: UnsafeRawBufferPointer) throws(ScalarFault) -> Int64 {
+    ///
+    /// With `isUTCAssumed` the offset may be left out: `2021-11-07 02:48:42.0` is a time in UTC.
+    public static func timestamp(
+        _ text: UnsafeRawBufferPointer, isUTCAssumed: Bool = false
+    ) throws(ScalarFault) -> Int64 {
         let count = text.count
-        guard count >= 20 else { throw .invalid }
+        guard count >= (isUTCAssumed ? 19 : 20) else { throw .invalid }
         let separator = text[10]
         guard separator | 0x20 == UInt8(ascii: "t") || separator == UInt8(ascii: " ") else {
             throw .invalid
@@ -28,7 +32,8 @@ extension ScalarParser {
         }
         var place = 19
         let fraction = try microseconds(text, &place)
-        let offset = try offsetMinutes(text, from: place)
+        let isOffsetLeftOut = isUTCAssumed && place == count
+        let offset = isOffsetLeftOut ? 0 : try offsetMinutes(text, from: place)
         let minutes = Int64(days) &* 1_440 &+ Int64(hour &* 60 &+ minute &- offset)
         let first = Int64(Civil.firstDay) &* 1_440
         let end = Int64(Civil.lastDay &+ 1) &* 1_440
@@ -56,7 +61,7 @@ extension ScalarParser {
     private static func microseconds(
         _ text: UnsafeRawBufferPointer, _ place: inout Int
     ) throws(ScalarFault) -> Int64 {
-        guard text[place] == UInt8(ascii: ".") else { return 0 }
+        guard place < text.count, text[place] == UInt8(ascii: ".") else { return 0 }
         place += 1
         let first = place
         var value: Int64 = 0

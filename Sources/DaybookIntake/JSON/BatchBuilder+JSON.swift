@@ -69,7 +69,7 @@ extension BatchBuilder {
     }
 
     private mutating func refuseUnknown(_ name: UnsafeRawBufferPointer) {
-        guard plan.table.unknownFields == .reject else { return }
+        guard plan.table.unknownFields == .reject, !isFromAvro else { return }
         let table = plan.table.name
         reject(
             .unknownField, column: String(decoding: name, as: UTF8.self),

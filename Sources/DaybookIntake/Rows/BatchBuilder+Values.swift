@@ -23,7 +23,8 @@ extension BatchBuilder {
             case .string:
                 guard appendString(index, column, form, value) else { return dropValue(index) }
             case .timestamp:
-                try append(whole: ScalarParser.timestamp(value), column)
+                let moment = try ScalarParser.timestamp(value, isUTCAssumed: isFromAvro)
+                try append(whole: moment, column)
             case .number, .decimal, .boolean, .date, .uuid:
                 try appendOther(column, value)
             }
@@ -177,7 +178,8 @@ extension BatchBuilder {
             "\(ReasonText.excerpt(text)) is not \(ReasonText.expectation(column.type))")
     }
 
-    private mutating func refuseRange(_ index: Int, _ text: UnsafeRawBufferPointer) {
+    /// Refuses a value that is beyond its type or its bounds.
+    mutating func refuseRange(_ index: Int, _ text: UnsafeRawBufferPointer) {
         let column = plan.table.columns[index]
         let minimum = column.minimum.map { "at least \($0.text(type: column.type))" }
         let maximum = column.maximum.map { "at most \($0.text(type: column.type))" }

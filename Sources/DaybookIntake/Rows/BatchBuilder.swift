@@ -8,6 +8,9 @@ import DaybookCatalog
 struct BatchBuilder: ~Copyable {
     let plan: TablePlan
     private let probe: RowProbe?
+    /// Whether the rows are of an Avro file, or were. Then fields that the table does not have
+    /// are passed over, as Avro's resolution does, and times in text may leave their offset out.
+    let isFromAvro: Bool
     var encoded: ByteSink
     /// Text behind escapes or doubled quotes.
     var scratch = ByteSink()
@@ -23,9 +26,12 @@ struct BatchBuilder: ~Copyable {
     /// How many rows have been closed.
     var rowCount: Int { rows.count }
 
-    init(plan: TablePlan, probe: RowProbe?, rowCount: Int, byteCount: Int) {
+    init(
+        plan: TablePlan, probe: RowProbe?, rowCount: Int, byteCount: Int, isFromAvro: Bool = false
+    ) {
         self.plan = plan
         self.probe = probe
+        self.isFromAvro = isFromAvro
         encoded = ByteSink(capacity: byteCount)
         rows.reserveCapacity(rowCount)
         slots.reserveCapacity(rowCount * plan.slots.count)
@@ -102,13 +108,15 @@ struct BatchBuilder: ~Copyable {
     }
 
     /// The batch, once every row is closed.
-    consuming func finish(format: BatchFormat, original: Bytes) -> JudgedBatch {
+    consuming func finish(
+        format: BatchFormat, original: Bytes, rowText: AvroRowText? = nil
+    ) -> JudgedBatch {
         // A struct that has a `deinit` cannot be taken apart, so the sink is swapped out.
         var bytes = ByteSink(capacity: 0)
         swap(&bytes, &encoded)
         return JudgedBatch(
             table: plan.table, format: format, original: original, rows: rows,
-            encoded: bytes.finish(), reasons: reasons, slots: slots)
+            encoded: bytes.finish(), reasons: reasons, slots: slots, rowText: rowText)
     }
 }
 

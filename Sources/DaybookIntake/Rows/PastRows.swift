@@ -73,18 +73,18 @@ public struct PastRows: Sendable {
     }
 
     /// Judges one rejected row by its original bytes, which came in `format`; nil if they are no
-    /// row by themselves. The fields of CSV are the columns that the table had at the time, in
+    /// row by themselves. Of a row in Avro they are a JSON object. The fields of CSV are the columns that the table had at the time, in
     /// order: a header of another order is not in the log.
     public func judge(rejected raw: [UInt8], format: BatchFormat) -> JudgedBatch? {
         let body = Bytes(raw, padding: 128)
         let batch: JudgedBatch?
         switch format {
-        case .json:
+        case .json, .avro:
             let first = raw.first { !" \t\r\n".utf8.contains($0) }
-            batch = first == UInt8(ascii: "{") ? judge.judgeJSON(body) : nil
+            guard first == UInt8(ascii: "{") else { return nil }
+            batch = format == .json ? judge.judgeJSON(body) : judge.judgeAvroText(body)
         case .ndjson: batch = judge.judgeNDJSON(body)
         case .csv: batch = judgeCSV(body)
-        case .avro: batch = nil
         }
         return batch.flatMap { $0.rows.count == 1 ? $0 : nil }
     }

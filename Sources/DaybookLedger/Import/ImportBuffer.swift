@@ -6,9 +6,36 @@ import DaybookIntake
 /// Batches are cut by the file's bytes alone: at a number of rows, or earlier at a number of bytes.
 /// However the bytes arrive, the same file gives the same batches.
 struct ImportBuffer: ~Copyable {
-    private enum Decoder {
+    private enum Decoder: ~Copyable {
         case csv(CSVDecoder)
         case ndjson(NDJSONDecoder)
+        case avro(AvroDecoder)
+
+        /// The next step, and how many bytes have to be there for the one after it.
+        mutating func next(
+            _ rest: UnsafeRawBufferPointer, isLast: Bool, rowLimit: Int
+        ) throws(IntakeError) -> (step: IntakeStep, wanted: Int) {
+            switch consume self {
+            case .csv(var csv):
+                let result = Result { () throws(IntakeError) in
+                    try csv.next(rest, isLast: isLast, rowLimit: rowLimit)
+                }
+                self = .csv(csv)
+                let step = try result.get()
+                return (step, ImportBuffer.wanted(after: step, of: rest))
+            case .ndjson(var ndjson):
+                let step = ndjson.next(rest, isLast: isLast, rowLimit: rowLimit)
+                self = .ndjson(ndjson)
+                return (step, ImportBuffer.wanted(after: step, of: rest))
+            case .avro(var avro):
+                let result = Result { () throws(IntakeError) in
+                    try avro.next(rest, isLast: isLast, rowLimit: rowLimit)
+                }
+                let wanted = avro.wantedByteCount
+                self = .avro(avro)
+                return (try result.get(), wanted)
+            }
+        }
     }
 
     private var decoder: Decoder
@@ -27,6 +54,7 @@ struct ImportBuffer: ~Copyable {
         switch format {
         case .csv(let header): decoder = .csv(try CSVDecoder(judge: judge, header: header))
         case .ndjson: decoder = .ndjson(NDJSONDecoder(judge: judge))
+        case .avro: decoder = .avro(AvroDecoder(judge: judge))
         }
         self.rowLimit = rowLimit
     }
@@ -57,18 +85,16 @@ struct ImportBuffer: ~Copyable {
     mutating func next() throws(IntakeError) -> IntakeStep {
         let rest = UnsafeRawBufferPointer(rebasing: sink.unsafeBytes[start...])
         let step: IntakeStep
-        switch decoder {
-        case .csv(var csv):
-            step = try csv.next(rest, isLast: isComplete, rowLimit: rowLimit)
-            decoder = .csv(csv)
-        case .ndjson(var ndjson):
-            step = ndjson.next(rest, isLast: isComplete, rowLimit: rowLimit)
-            decoder = .ndjson(ndjson)
-        }
+        (step, wanted) = try decoder.next(rest, isLast: isComplete, rowLimit: rowLimit)
         start += step.consumedByteCount
-        wanted =
-            step.batch == nil ? (sink.count - start) * 2 + Self.firstWanted : Self.firstWanted
         return step
+    }
+
+    /// Without a batch it takes more than there is, and so much more that it is not looked at
+    /// too often.
+    private static func wanted(after step: IntakeStep, of rest: UnsafeRawBufferPointer) -> Int {
+        step.batch == nil
+            ? (rest.count - step.consumedByteCount) * 2 + firstWanted : firstWanted
     }
 
     /// Whether the whole file has been cut.

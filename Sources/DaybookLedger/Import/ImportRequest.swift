@@ -9,6 +9,8 @@ public struct ImportRequest: Sendable {
         case csv(CSVHeader)
         /// One JSON object a line.
         case ndjson
+        /// An Avro object container file.
+        case avro
     }
 
     /// The file's name, for people; it becomes part of the batches' source.
@@ -37,11 +39,12 @@ public struct ImportRequest: Sendable {
         self.nonce = nonce
     }
 
-    /// `csv:<file name>` or `ndjson:<file name>`.
+    /// `csv:<file name>`, `ndjson:<file name>` or `avro:<file name>`.
     var source: String {
         switch format {
         case .csv: "csv:\(file)"
         case .ndjson: "ndjson:\(file)"
+        case .avro: "avro:\(file)"
         }
     }
 
@@ -54,6 +57,7 @@ public struct ImportRequest: Sendable {
         case .csv(.present): options = "csv;header"
         case .csv(.columns(let names)): options = "csv;columns=\(names.joined(separator: ","))"
         case .ndjson: options = "ndjson"
+        case .avro: options = "avro"
         }
         if let nonce { options += ";force=\(nonce)" }
         return "import/\(digest)/\(table)/\(options)/\(part)"
@@ -64,7 +68,7 @@ public struct ImportRequest: Sendable {
 public enum ImportError: Error, Equatable, Sendable {
     /// The ledger did not take a batch.
     case ledger(LedgerError)
-    /// The file cannot be read under these options; nothing was recorded.
+    /// The file cannot be read under these options, and nothing was recorded; or it is damaged.
     case intake(IntakeError)
     /// The bytes could not be had; in the words of whoever read them.
     case source(String)

@@ -43,7 +43,8 @@ struct ImportRoute: Sendable {
         switch query["format"] {
         case "csv": format = .csv(query["header"] == "true" ? .present : .absent)
         case "ndjson": format = .ndjson
-        default: throw .badRequest("bad-option", "format is csv or ndjson")
+        case "avro": format = .avro
+        default: throw .badRequest("bad-option", "format is csv, ndjson or avro")
         }
         guard let digest = query["digest"].flatMap({ bytes(hexadecimal: $0) }),
             digest.count == Digest.byteCount
@@ -63,10 +64,16 @@ struct ImportRoute: Sendable {
 }
 
 extension Problem {
+    /// The type of an answer to a file that cannot be read to its end.
+    public static let damagedFile = "damaged-file"
+
     /// What kept a file from being imported whole. What was acknowledged stays.
     fileprivate init(_ error: ImportError) {
         switch error {
         case .ledger(let error): self.init(error)
+        case .intake(.damaged(let offset, let what)):
+            let error = IntakeError.damaged(offset: offset, what)
+            self = .badRequest(Self.damagedFile, error.description)
         case .intake(let error): self = .badRequest("bad-header", error.description)
         case .source(let what): self = .badRequest("bad-body", what)
         case .fileChanged:

@@ -13,9 +13,13 @@ struct Import: AsyncParsableCommand {
         abstract: "Take files into the ledger: every row accepted or rejected, and kept.",
         discussion: """
             Example: daybook import jobs jobs.csv --header
+            Example: daybook import jobs jobs.avro
 
             The same file again is not imported again, and an import that was cut short goes on \
             where it ended. Rejected rows are no failure: they are in the log with their reasons.
+
+            Avro files are those of any writer, with codec null, deflate or zstandard. Their \
+            fields belong to columns by name or alias; other fields are passed over.
             """)
 
     @Argument(help: "The table of the dictionary.")
@@ -24,7 +28,11 @@ struct Import: AsyncParsableCommand {
     @Argument(help: "The files.", completion: .file())
     var files: [String]
 
-    @Option(help: "csv or ndjson. By default the file's name says it: .ndjson, .jsonl, else csv.")
+    @Option(
+        help: """
+            csv, ndjson or avro. By default the file's name says it: .avro, .ndjson, .jsonl, \
+            else csv.
+            """)
     var format: String?
 
     @Flag(help: "The first line of a CSV file names the columns.")
@@ -39,8 +47,11 @@ struct Import: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        guard format == nil || format == "csv" || format == "ndjson" else {
-            throw ValidationError("--format is csv or ndjson.")
+        guard [nil, "csv", "ndjson", "avro"].contains(format) else {
+            throw ValidationError("--format is csv, ndjson or avro.")
+        }
+        if header, let file = files.first(where: { format(of: $0) == .avro }) {
+            throw ValidationError("--header is for CSV; the schema of \(file) names its fields.")
         }
     }
 
@@ -107,9 +118,12 @@ struct Import: AsyncParsableCommand {
     }
 
     private func format(of name: String) -> ImportRequest.Format {
-        let isLines = name.hasSuffix(".ndjson") || name.hasSuffix(".jsonl")
-        return format == "ndjson" || format == nil && isLines
-            ? .ndjson : .csv(header ? .present : .absent)
+        let suffix = name.split(separator: ".").last
+        switch format ?? suffix.map(String.init) {
+        case "avro": return .avro
+        case "ndjson", "jsonl": return .ndjson
+        default: return .csv(header ? .present : .absent)
+        }
     }
 
     private func digest(of path: String) throws -> (digest: DaybookLog.Digest, byteCount: Int64) {
