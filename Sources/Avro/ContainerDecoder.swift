@@ -37,7 +37,7 @@ public struct ContainerDecoder: ~Copyable {
 
     /// Reads what stands at the front of `bytes`; `isLast` says that the file ends with them.
     ///
-    /// After an error the decoder is of no more use.
+    /// After an error the decoder is of use only for `skipDamage`.
     public mutating func next(
         _ bytes: UnsafeRawBufferPointer, isLast: Bool
     ) throws(AvroContainerError) -> Step {
@@ -69,6 +69,28 @@ public struct ContainerDecoder: ~Copyable {
         let block = ContainerBlock(count: count, bytes: content, offset: offset)
         offset += whole
         return .block(block, byteCount: whole)
+    }
+
+    /// Goes on behind a block that could not be read, at the next place where a block may begin:
+    /// behind the first sync marker in `bytes`, which begin where the block does. Gives how many
+    /// bytes were passed over; nil if there is no marker in them: then all but the last fifteen
+    /// can be passed over, by `skip`.
+    public mutating func skipDamage(_ bytes: UnsafeRawBufferPointer) -> Int? {
+        guard let marker = syncMarker?.bytes, bytes.count >= marker.count else { return nil }
+        for place in 0...(bytes.count - marker.count)
+        where bytes[place] == marker[0]
+            && bytes[place..<place + marker.count].elementsEqual(marker)
+        {
+            skip(place + marker.count)
+            return place + marker.count
+        }
+        return nil
+    }
+
+    /// Passes over bytes of a block that could not be read.
+    public mutating func skip(_ byteCount: Int) {
+        precondition(byteCount >= 0, "a decoder goes forward")
+        offset += byteCount
     }
 
     private mutating func readHeader(

@@ -118,6 +118,9 @@ public struct BackupManifest: Codable, Sendable, Equatable {
         return Array(data) + [UInt8(ascii: "\n")]
     }
 
+}
+
+extension BackupManifest {
     /// Reads the bytes of the file.
     ///
     /// - Throws: `BackupError.badManifest` with what is wrong.

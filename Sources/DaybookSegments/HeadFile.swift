@@ -35,6 +35,13 @@ struct HeadFile: ~Copyable {
         return try read(try disk.open(name, .read))
     }
 
+    /// A file's bytes that say no more than `head`.
+    static func bytes(head: TreeHead) -> [UInt8] {
+        var sink = ByteSink(capacity: slotByteCount)
+        HeadRecord(sequence: 1, head: head, checkpoint: nil).append(to: &sink)
+        return [UInt8](repeating: 0, count: slotByteCount) + Array(sink.unsafeBytes)
+    }
+
     var last: HeadRecord? { record }
 
     /// Writes the slot whose turn it is. A failure costs evidence, not data: it is passed over.
