@@ -30,3 +30,11 @@ extension S3Client {
         try await get(key, in: bucket, range: 0..<1 << 30)
     }
 }
+
+extension S3Error {
+    /// The status and code of a refusal: `403 AccessDenied`.
+    var refusal: String? {
+        guard case .refused(let status, let code, _, _) = self else { return nil }
+        return "\(status) \(code)"
+    }
+}

@@ -10,6 +10,12 @@ public final class S3Server: Sendable {
         public let id: String
         /// The half that signs.
         public let secret: String
+
+        /// A user of these two halves, whether the server knows them or not.
+        public init(id: String, secret: String) {
+            self.id = id
+            self.secret = secret
+        }
     }
 
     private struct Start: Decodable {
