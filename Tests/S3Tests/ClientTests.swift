@@ -23,6 +23,7 @@ import Testing
             "objects/a", "objects/a b+c&d=e?f#g%20~'()*!.csv", "objects/é日本🎉", "objects/./..a",
         ])
     func objects(key: String) async throws {
+        let key = "\(UUID())/\(key)"
         let content = bytes(100_000)
         #expect(try await client.head(key, in: bucket) == nil)
         try await client.put(key, in: bucket, content)
