@@ -35,6 +35,7 @@ let lifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 
 let package = Package(
     name: "daybook",
@@ -48,6 +49,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -68,6 +70,7 @@ let package = Package(
 
         module("Avro", ["CDeflate", "CZstd"]),
         module("Postgres", ["CPostgres", systemPackage]),
+        module("S3", [crypto, httpClient, nioCore, nioSSL]),
         module("DaybookLog", ["Avro", "CLZ4", "CZlib", crypto]),
         module("DaybookSegments", ["Avro", "DaybookLog", systemPackage]),
         module("DaybookCatalog", ["Avro", "CRE2", crypto, yams]),
@@ -82,7 +85,7 @@ let package = Package(
             "DaybookBackup",
             [
                 "Avro", "DaybookCatalog", "DaybookLedger", "DaybookLog", "DaybookProjections",
-                "DaybookSegments", "Postgres", crypto,
+                "DaybookSegments", "Postgres", "S3", crypto, nioCore,
             ]),
         module(
             "DaybookServer",
@@ -93,9 +96,9 @@ let package = Package(
         .executableTarget(
             name: "daybook",
             dependencies: [
-                "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
-                "DaybookProjections", "DaybookSegments", "DaybookServer", "Postgres",
-                arguments, crypto, httpClient, lifecycle, log, nioCore, systemPackage,
+                "Avro", "DaybookBackup", "DaybookCatalog", "DaybookIntake", "DaybookLedger",
+                "DaybookLog", "DaybookProjections", "DaybookSegments", "DaybookServer", "Postgres",
+                "S3", arguments, crypto, httpClient, lifecycle, log, nioCore, systemPackage,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -110,6 +113,9 @@ let package = Package(
             name: "AvroTests", dependencies: ["Avro", "TestSupport"], exclude: ["scripts"],
             swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "TestSupport"]),
+        .testTarget(
+            name: "S3Tests", dependencies: ["S3", "TestSupport", nioCore], exclude: ["scripts"],
+            swiftSettings: strict),
         tests("DaybookLogTests", ["Avro", "DaybookLog", "TestSupport"]),
         tests("DaybookSegmentsTests", ["DaybookSegments", "DaybookLog", "TestSupport"]),
         tests("DaybookCatalogTests", ["Avro", "DaybookCatalog", "Postgres", "TestSupport"]),
@@ -126,6 +132,7 @@ let package = Package(
                 "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
                 "DaybookProjections", "DaybookSegments", "Postgres", "TestSupport", log,
             ]),
+        tests("DaybookBackupTests", ["DaybookBackup", "S3", "TestSupport"]),
         tests(
             "DaybookServerTests",
             [
@@ -133,10 +140,13 @@ let package = Package(
                 "DaybookLog", "DaybookSegments", "TestSupport", httpTypes, hummingbird, hummingbirdTesting, log,
             ]),
         tests("FormatTests", ["Avro", "DaybookLog", "DaybookSegments", "TestSupport"]),
-        tests("IntegrationTests", ["TestSupport"]),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["TestSupport"], exclude: ["scripts"],
+            swiftSettings: strict),
         tests("TidyTests", ["TestSupport"]),
         .target(
-            name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+            name: "TestSupport", path: "Tests/TestSupport", exclude: ["scripts"],
+            swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17
 )

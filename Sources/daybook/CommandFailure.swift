@@ -7,6 +7,7 @@ import DaybookProjections
 import DaybookServer
 import Foundation
 import Postgres
+import S3
 
 /// Why a command did not do what it was asked: a sentence that says what to do next, and a status.
 struct CommandFailure: Error {
@@ -30,6 +31,7 @@ struct CommandFailure: Error {
         case let error as IntakeError: self.init(.usage, error.description)
         case let error as RebuildError: self.init(error)
         case let error as DriftError: self.init(error)
+        case let error as S3Error: self.init(error)
         case let error as PostgresError: self.init(.unreachable, "Postgres: \(error)")
         case is ValidationError, is CleanExit, is ExitCode: return nil
         default:
@@ -69,6 +71,17 @@ struct CommandFailure: Error {
         case .closed:
             self.init(.failed, "the ledger is closed")
         }
+    }
+
+    init(_ error: S3Error) {
+        let status: ExitStatus =
+            switch error {
+            case .configuration, .badURL: .usage
+            case .refused(let status, _, _, _) where status < 500 && status != 429: .usage
+            case .refused, .unreachable, .untrusted: .unreachable
+            case .malformedAnswer, .tooLarge, .changed: .failed
+            }
+        self.init(status, error.description)
     }
 
     private init(_ error: RebuildError) {

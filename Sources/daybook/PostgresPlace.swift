@@ -1,6 +1,6 @@
+import DaybookBackup
 import DaybookLog
 import DaybookSegments
-import Dispatch
 import Foundation
 import Postgres
 import Synchronization
@@ -40,7 +40,7 @@ final class PostgresPlace: Sendable {
     /// cooperative pool.
     func connect() throws -> PostgresConnection {
         if case .embedded(let cluster) = kind {
-            let running = try PostgresPlace.wait { try await cluster.start() }
+            let running = try Blocking.wait { try await cluster.start() }
             known.withLock { $0 = running.conninfo }
         }
         let connection = try PostgresConnection(.init(conninfo: conninfo))
@@ -73,8 +73,8 @@ final class PostgresPlace: Sendable {
         let folder = clusterFolder(settings, ledger: ledger)
         guard access(folder, F_OK) == 0 else { return nil }
         let cluster = PrivateCluster(dataDirectory: folder)
-        guard (try? wait { try await cluster.start() }) != nil else { return nil }
-        defer { _ = try? wait { try await cluster.stop() } }
+        guard (try? Blocking.wait { try await cluster.start() }) != nil else { return nil }
+        defer { _ = try? Blocking.wait { try await cluster.stop() } }
         return checkpoints(settings)?.heads
     }
 
@@ -122,35 +122,5 @@ final class PostgresPlace: Sendable {
         let near = settings.dataFolder + "/postgres"
         let isReachable = geteuid() != 0 || DataFolder.isOpenToOthers(settings.dataFolder)
         return isReachable ? near : "/var/lib/daybook/\(ledger)"
-    }
-
-    /// Runs something asynchronous from a thread that may block.
-    private static func wait<Value: Sendable>(
-        _ body: @escaping @Sendable () async throws -> Value
-    ) throws -> Value {
-        let answer = Answer<Value>()
-        Task {
-            do { answer.give(.success(try await body())) } catch { answer.give(.failure(error)) }
-        }
-        return try answer.take().get()
-    }
-
-    /// A result that one thread waits for.
-    private final class Answer<Value: Sendable>: Sendable {
-        private let result = Mutex<Result<Value, any Error>?>(nil)
-        private let semaphore = DispatchSemaphore(value: 0)
-
-        func give(_ value: Result<Value, any Error>) {
-            result.withLock { $0 = value }
-            semaphore.signal()
-        }
-
-        func take() -> Result<Value, any Error> {
-            semaphore.wait()
-            guard let result = result.withLock({ $0 }) else {
-                preconditionFailure("the answer is there before the signal")
-            }
-            return result
-        }
     }
 }

@@ -9,8 +9,9 @@ struct PackageLayers: Sendable {
     /// The modules from the bottom up: each may depend only on those before it. The order is that
     /// of the table in docs/architecture.md. C libraries stand below all and depend on nothing.
     static let ladder = [
-        "Avro", "Postgres", "DaybookLog", "DaybookSegments", "DaybookCatalog", "DaybookIntake",
-        "DaybookLedger", "DaybookProjections", "DaybookBackup", "DaybookServer", "daybook",
+        "Avro", "Postgres", "S3", "DaybookLog", "DaybookSegments", "DaybookCatalog",
+        "DaybookIntake", "DaybookLedger", "DaybookProjections", "DaybookBackup", "DaybookServer",
+        "daybook",
     ]
 
     /// What belongs to the language and its platform, free for all.
@@ -25,6 +26,8 @@ struct PackageLayers: Sendable {
         ("DaybookServer", "DaybookSegments", "the server sees protocols, never files"),
         ("DaybookCatalog", "DaybookLog", "the catalog does not know the log"),
         ("Postgres", "Avro", "the generic libraries import nothing of ours"),
+        ("S3", "Avro", "the generic libraries import nothing of ours"),
+        ("S3", "Postgres", "the generic libraries import nothing of ours"),
     ]
 
     /// Faults of the description itself: steps up the ladder.

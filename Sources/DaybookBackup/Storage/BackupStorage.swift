@@ -9,23 +9,27 @@ public protocol BackupStorage: Sendable {
     /// The names of the backups that are complete, in order of name; empty if there are none yet.
     func backups() throws(BackupStorageError) -> [String]
 
-    /// The files of a backup, in order of name; empty if there is no such backup. A file of a
-    /// folder within the backup has a name such as `log/00.avro.lz4`.
+    /// The files of a backup, in order of name; empty if there is no such backup, or none that is
+    /// complete. A file of a folder within the backup has a name such as `log/00.avro.lz4`.
     func files(of backup: String) throws(BackupStorageError) -> [BackupFileFacts]
 
     /// Reads a file from `offset` on into the front of `buffer`; how many bytes: fewer than asked
-    /// for only at the file's end.
+    /// for only at the file's end. Several threads may read at a time.
+    ///
+    /// - Throws: `.notFound` if there is no such file.
     func read(
         _ file: String, of backup: String, at offset: UInt64,
         into buffer: UnsafeMutableRawBufferPointer
     ) throws(BackupStorageError) -> Int
 
-    /// Begins a backup.
+    /// Begins a backup. What a crash left of one of the same name is taken away.
     ///
     /// - Throws: `.exists` if there is one of the name.
     func begin(_ backup: String) throws(BackupStorageError) -> any BackupFolderWriter
 
     /// Removes a backup: it is invisible first and gone then.
+    ///
+    /// - Throws: `.notFound` if there is none of the name.
     func remove(_ backup: String) throws(BackupStorageError)
 }
 
@@ -48,13 +52,16 @@ public protocol BackupFolderWriter: AnyObject {
     /// Begins a file; the one before is finished. A name may have one folder before it.
     func create(_ file: String) throws(BackupStorageError) -> any BackupFileWriter
 
-    /// Takes in a file of this machine, by a link where that is possible; else by a copy.
+    /// Takes in the first `byteCount` bytes of a file of this machine, by a link where that is
+    /// possible; else by a copy.
     func take(
         _ path: String, byteCount: UInt64, as file: String
     ) throws(BackupStorageError)
 
     /// Makes all that was written durable, and then the backup visible. The manifest was the last
     /// file: storage that cannot rename a folder shows a backup by its manifest.
+    ///
+    /// - Throws: `.exists` if another backup of the name became visible meanwhile.
     func commit() throws(BackupStorageError)
 
     /// Takes away what was written. Called when anything went wrong before `commit`.
@@ -80,4 +87,6 @@ public enum BackupStorageError: Error, Sendable, Equatable {
     case exists(String)
     /// A store that is reached by a network could not be reached, or refuses.
     case remote(String)
+    /// What was given as a place for backups is none, and what would be right.
+    case target(String)
 }

@@ -8,7 +8,7 @@ extension BackupStorageError: CustomStringConvertible {
             "\(call) \(path): \(String(cString: strerror(code)))"
         case .notFound(let what): what
         case .exists(let backup): "a backup \(backup) is there already"
-        case .remote(let what): what
+        case .remote(let what), .target(let what): what
         }
     }
 }

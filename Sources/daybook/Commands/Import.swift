@@ -20,12 +20,15 @@ struct Import: AsyncParsableCommand {
 
             Avro files are those of any writer, with codec null, deflate or zstandard. Their \
             fields belong to columns by name or alias; other fields are passed over.
+
+            A file may be at https://… or s3://bucket/key; it is fetched first. docs/storage.md \
+            has what the environment must say.
             """)
 
     @Argument(help: "The table of the dictionary.")
     var table: String
 
-    @Argument(help: "The files.", completion: .file())
+    @Argument(help: "The files: paths, https:// or s3:// URLs.", completion: .file())
     var files: [String]
 
     @Option(
@@ -41,6 +44,9 @@ struct Import: AsyncParsableCommand {
     @Flag(help: "Import a file again that was imported before.")
     var force = false
 
+    @Option(help: "The most bytes that are fetched of a URL, such as 500M or 2G.")
+    var maxDownload = "16G"
+
     @OptionGroup var settings: Settings
 
     @Flag(help: "Print one JSON object.")
@@ -53,12 +59,29 @@ struct Import: AsyncParsableCommand {
         if header, let file = files.first(where: { format(of: $0) == .avro }) {
             throw ValidationError("--header is for CSV; the schema of \(file) names its fields.")
         }
+        guard Import.byteCount(maxDownload) != nil else {
+            throw ValidationError("--max-download is a number of bytes, such as 500M or 2G.")
+        }
+    }
+
+    /// A number with K, M, G or T behind it, which are powers of 1024.
+    private static func byteCount(_ text: String) -> Int64? {
+        let units: [Character: Int64] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
+        let unit = text.last.flatMap { units[$0] }
+        guard let number = Int64(unit == nil ? text : String(text.dropLast())), number > 0 else {
+            return nil
+        }
+        let (product, overflow) = number.multipliedReportingOverflow(by: unit ?? 1)
+        return overflow ? nil : product
     }
 
     func run() async throws {
-        for file in files { try check(file) }
+        let sources = try files.map { try ImportSource($0) }
+        for case .path(let path) in sources { try check(path) }
         // A server knows its own dictionary; without one a wrong name must not make a ledger.
         if LocalClient(dataFolder: settings.dataFolder) == nil { try checkTable() }
+        // Before the ledger is taken: whoever waits for it does not wait for a network.
+        let files = try await fetch(sources)
         let target = try await ImportTarget.find(settings)
         var reports: [ImportReport] = []
         do {
@@ -74,6 +97,15 @@ struct Import: AsyncParsableCommand {
         }
         try await target.finish()
         if json { Console.writeJSON { write(reports, to: &$0) } }
+    }
+
+    private func fetch(_ sources: [ImportSource]) async throws -> [ImportFile] {
+        let fetch = Fetch(
+            byteCountMax: Import.byteCount(maxDownload) ?? 0, dataFolder: settings.dataFolder)
+        defer { Console.endProgress() }
+        var files: [ImportFile] = []
+        for source in sources { files.append(try await fetch.file(of: source)) }
+        return files
     }
 
     private func checkTable() throws {
@@ -98,9 +130,9 @@ struct Import: AsyncParsableCommand {
     }
 
     private func importFile(
-        _ path: String, into target: ImportTarget
+        _ file: ImportFile, into target: ImportTarget
     ) async throws -> ImportReport {
-        let name = URL(fileURLWithPath: path).lastPathComponent
+        let (path, name) = (file.path, file.name)
         let (digest, byteCount) = try digest(of: path)
         let request = ImportRequest(
             file: name, table: table, format: format(of: name), digest: digest,
@@ -113,7 +145,7 @@ struct Import: AsyncParsableCommand {
             Console.progress("\(name): \(percent) %, \(Int(speed)) MB/s")
         }
         let report = try await target.importFile(request, byteCount: byteCount, body: body)
-        Console.endProgress()
+        withExtendedLifetime(file) { Console.endProgress() }
         return report
     }
 

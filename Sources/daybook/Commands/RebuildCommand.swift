@@ -112,18 +112,6 @@ enum RebuildOutcome: Sendable {
     case dropped(String, Bool)
 }
 
-extension RebuildProgress {
-    /// One line for people who wait.
-    fileprivate var text: String {
-        guard phase == .filling else {
-            let of = eventCountTotal > eventCount ? " of \(eventCountTotal)" : ""
-            return "\(projection): \(phase.rawValue), \(eventCount)\(of)"
-        }
-        let left = secondsLeft.map { ", \(Int($0.rounded(.up))) s left" } ?? ""
-        return "\(projection): \(eventCount) of \(eventCountTotal) events, \(Int(rate))/s\(left)"
-    }
-}
-
 extension RebuildOutcome {
     /// Whether the new tables were compared and are not what the live ones are.
     var isDifferent: Bool {
@@ -135,41 +123,15 @@ extension RebuildOutcome {
     var text: String {
         switch self {
         case .undone(let name, let position):
-            return "\(name): the old tables are live again, from position \(position) on the "
+            "\(name): the old tables are live again, from position \(position) on the "
                 + "projector applies what came since\n"
         case .dropped(let name, let isAny):
-            return "\(name): \(isAny ? "the old tables are dropped" : "there were no old tables")\n"
+            "\(name): \(isAny ? "the old tables are dropped" : "there were no old tables")\n"
         case .rebuilt(let report):
-            let seconds = report.seconds.values.reduce(0, +)
-            let what = report.isSwapped ? "rebuilt and swapped in" : "built, compared, not swapped"
-            let resumed = report.wasResumed ? ", gone on where it was cut short" : ""
-            var lines = [
-                "\(report.projection): \(report.rowCount) rows up to position \(report.position), "
-                    + "\(what) in \(rounded(seconds)) s\(resumed)"
-            ]
-            if let comparison = report.comparison { lines += text(comparison) }
-            lines += report.notes.map { "  note: \($0)" }
-            return lines.joined(separator: "\n") + "\n"
+            report.text(
+                report.isSwapped ? "rebuilt and swapped in" : "built, compared, not swapped")
         }
     }
-
-    private func text(_ comparison: RebuildComparison) -> [String] {
-        if comparison.isEmpty { return ["  equal to the table that was live"] }
-        let counts =
-            "  \(comparison.addedCount) rows added, \(comparison.removedCount) removed, "
-            + "\(comparison.changedCount) changed, against the table that was live"
-        let samples = comparison.samples.map { sample in
-            let changes = sample.changes.map { " \($0.column): \($0.before) -> \($0.after)" }
-            let origin = sample.origin.map {
-                " (position \($0.position), batch \($0.batchID), \($0.source), \($0.principal))"
-            }
-            return "    \(sample.kind.rawValue) \(sample.key)\(changes.joined(separator: ","))"
-                + (origin ?? "")
-        }
-        return [counts] + samples
-    }
-
-    private func rounded(_ seconds: Double) -> Double { (seconds * 100).rounded() / 100 }
 
     func write(to json: inout JSONWriter) {
         json.openObject()
@@ -181,59 +143,8 @@ extension RebuildOutcome {
         case .dropped(let name, let isAny):
             json.field("projection", name)
             json.field("dropped", isAny)
-        case .rebuilt(let report):
-            json.field("projection", report.projection)
-            json.field("position", report.position)
-            json.field("rows", report.rowCount)
-            json.field("swapped", report.isSwapped)
-            json.field("resumed", report.wasResumed)
-            if let comparison = report.comparison { write(comparison, to: &json) }
-            json.key("notes")
-            json.openArray()
-            for note in report.notes { json.string(note) }
-            json.closeArray()
-            json.key("milliseconds")
-            json.openObject()
-            for (phase, seconds) in report.seconds.sorted(by: { $0.key.rawValue < $1.key.rawValue })
-            {
-                json.field(phase.rawValue, Int64((seconds * 1000).rounded()))
-            }
-            json.closeObject()
+        case .rebuilt(let report): report.writeMembers(to: &json)
         }
         json.closeObject()
-    }
-
-    private func write(_ comparison: RebuildComparison, to json: inout JSONWriter) {
-        json.field("live_position", comparison.livePosition)
-        json.field("added", comparison.addedCount)
-        json.field("removed", comparison.removedCount)
-        json.field("changed", comparison.changedCount)
-        json.key("samples")
-        json.openArray()
-        for sample in comparison.samples {
-            json.openObject()
-            json.field("kind", sample.kind.rawValue)
-            json.field("key", sample.key)
-            if let origin = sample.origin {
-                json.field("position", origin.position)
-                json.field("batch_id", origin.batchID)
-                json.field("source", origin.source)
-                json.field("principal", origin.principal)
-                json.key("received_at")
-                json.time(origin.receivedAt)
-            }
-            json.key("changes")
-            json.openArray()
-            for change in sample.changes {
-                json.openObject()
-                json.field("column", change.column)
-                json.field("before", change.before)
-                json.field("after", change.after)
-                json.closeObject()
-            }
-            json.closeArray()
-            json.closeObject()
-        }
-        json.closeArray()
     }
 }
