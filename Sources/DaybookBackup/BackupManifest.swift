@@ -24,6 +24,18 @@ public struct BackupManifest: Codable, Sendable, Equatable {
             case table, file, rows, bytes, sha256
             case contentDigest = "content_digest"
         }
+
+        /// The file's digest.
+        ///
+        /// - Throws: `BackupError.badManifest` if it is none.
+        public var fileDigest: Digest {
+            get throws(BackupError) {
+                guard let digest = Digest(hexadecimal: sha256) else {
+                    throw .badManifest(file, "\(sha256) is no SHA-256")
+                }
+                return digest
+            }
+        }
     }
 
     /// A file of the log's copy.

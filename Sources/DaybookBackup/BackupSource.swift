@@ -65,6 +65,17 @@ public struct BackupSource: RowBase {
         "backup \(name) \(manifestBytes.withUnsafeBytes { Digest(of: $0) })"
     }
 
+    /// Where the rows come from, for a ledger that begins with them: one JSON object.
+    public var provenance: String {
+        let digest = manifestBytes.withUnsafeBytes { Digest(of: $0) }
+        return """
+            {"backup":"\(name)","ledger":"\(head.ledger)","position":\(head.position),\
+            "tree_size":\(head.size),"root":"\(head.root)","time":"\(manifest.time)",\
+            "dictionary":"\(manifest.dictionary)","manifest_sha256":"\(digest)",\
+            "public_key":"\(manifest.publicKey)"}
+            """
+    }
+
     /// The rows of a table, from the first on. Whatever differs from the manifest is thrown.
     public func rows(of table: String) throws -> any BaseRows {
         guard let entry = manifest.entry(of: table) else {

@@ -14,8 +14,6 @@ public final class Ledger: LedgerService {
     /// Under which intake takes fingerprints of keys (`Judge`).
     public let fingerprintKey: FingerprintKey
     private let engine: any LogEngine
-    /// The log under the ledger, to be read.
-    var log: any LogSource { engine }
     private let options: LedgerOptions
     private let lookup: LogLookup
     private let queue: Monitor<SubmissionQueue<WriterRequest>>

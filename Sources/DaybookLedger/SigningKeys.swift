@@ -62,16 +62,18 @@ public enum SigningKeys {
 }
 
 extension Ledger {
-    /// Writes down that the ledger signs by `key`, unless the log's first event says so, or that
-    /// was written before.
-    public func announce(_ key: VerifyingKey) async throws(LedgerError) {
-        if try SigningKeys.first(of: log) == key { return }
+    /// Writes down that the ledger signs by `key`, unless that was written before.
+    public func announce(
+        _ key: VerifyingKey,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
+    ) {
         let control = Control(
             kind: SigningKeys.kind,
             text: Array(#"{"algorithm":"Ed25519","signing_key":"\#(key)"}"#.utf8))
         let name = "signing-key/\(key)"
-        _ = try await record(
+        record(
             [control], idempotencyKey: name,
-            requestDigest: Array(name.utf8).withUnsafeBytes { Digest(of: $0).bytes })
+            requestDigest: Array(name.utf8).withUnsafeBytes { Digest(of: $0).bytes },
+            completion: completion)
     }
 }

@@ -9,12 +9,15 @@ public struct ProjectionStatus: Sendable, Equatable {
     public let position: Position
     /// `running`, `waiting`, `stopped`, …
     public let state: String
+    /// Why it does not run, and what to do; nil if it runs.
+    public let reason: String?
 
     /// A projection's state.
-    public init(name: String, position: Position, state: String) {
+    public init(name: String, position: Position, state: String, reason: String? = nil) {
         self.name = name
         self.position = position
         self.state = state
+        self.reason = reason
     }
 }
 
@@ -105,6 +108,7 @@ public struct ServerStatus: Sendable {
             json.field("position", projection.position)
             json.field("lag", max(0, head.position - projection.position))
             json.field("state", projection.state)
+            if let reason = projection.reason { json.field("reason", reason) }
             json.closeObject()
         }
         json.closeObject()

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DaybookBackup
 import DaybookCatalog
 import DaybookIntake
 import DaybookLedger
@@ -31,6 +32,7 @@ struct CommandFailure: Error {
         case let error as IntakeError: self.init(.usage, error.description)
         case let error as RebuildError: self.init(error)
         case let error as DriftError: self.init(error)
+        case let error as BackupError: self.init(error)
         case let error as S3Error: self.init(error)
         case let error as PostgresError: self.init(.unreachable, "Postgres: \(error)")
         case is ValidationError, is CleanExit, is ExitCode: return nil
@@ -89,6 +91,17 @@ struct CommandFailure: Error {
             switch error {
             case .unknownProjection: .usage
             case .contradiction: .corrupt
+            default: .failed
+            }
+        self.init(status, error.description)
+    }
+
+    private init(_ error: BackupError) {
+        let status: ExitStatus =
+            switch error {
+            case .notFound, .refused, .badManifest: .usage
+            case .contradiction: .corrupt
+            case .storage(.remote): .unreachable
             default: .failed
             }
         self.init(status, error.description)

@@ -55,16 +55,20 @@ final class Composition: Sendable {
         // After a crash there may be more than was known to be durable.
         if log.durable.position > checkedPosition { try check(catalog, orClose: log) }
         let failure = FailureSignal()
+        let key = try SigningKey(path: settings.dataFolder + "/ledger.key")
+        var ledgerOptions = LedgerOptions(
+            wallClock: SystemClock.wall, bootClock: SystemClock.boot, onFatal: failure.raise)
+        ledgerOptions.signingKey = key.publicKey
         let ledger = try Ledger.open(
             engine: log, catalog: catalog, stateFolder: settings.dataFolder + "/state",
-            options: LedgerOptions(
-                wallClock: SystemClock.wall, bootClock: SystemClock.boot, onFatal: failure.raise))
+            options: ledgerOptions)
         let projections = Projections(
             settings, catalog: catalog, catalogFolder: catalogFolder, log: log, logger: logger)
         let composition = Composition(
             catalog: catalog, reports: reports, log: log, ledger: ledger,
             projections: projections, failure: failure, logger: logger)
         composition.sayWhatOpeningFound()
+        try composition.announce(key.publicKey)
         return composition
     }
 
@@ -113,6 +117,16 @@ final class Composition: Sendable {
             table: table, constraints: catalog.constraints, fingerprintKey: ledger.fingerprintKey,
             limits: .local)
         return Importer(ledger: ledger, judge: judge, dictionary: catalog.version)
+    }
+
+    /// Sees to it that the log names the key by which the ledger signs.
+    private func announce(_ key: VerifyingKey) throws {
+        if try SigningKeys.first(of: log) == key { return }
+        ledger.announce(key) { [logger] result in
+            if case .failure(let error) = result {
+                logger.error("the signing key is not in the log", metadata: ["error": "\(error)"])
+            }
+        }
     }
 
     /// Tells what recovery found, and keeps a cut in the log itself.

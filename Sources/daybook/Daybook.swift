@@ -17,7 +17,8 @@ struct Daybook: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Import.self, Status.self, ReportCommand.self, RebuildCommand.self,
-            Verify.self, ProjectionsCommand.self, DictionaryCommand.self, Keys.self, Log.self,
+            Verify.self, BackupCommand.self, RestoreCommand.self, LedgerCommand.self,
+            ProjectionsCommand.self, DictionaryCommand.self, Keys.self, Log.self,
             Init.self, SampleDataCommand.self,
         ])
 

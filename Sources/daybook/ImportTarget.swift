@@ -15,14 +15,16 @@ enum ImportTarget {
     /// How long a starting or stopping server is waited for.
     private static let patienceSeconds = 10.0
 
-    /// Finds the server, or takes the ledger.
-    static func find(_ settings: Settings) async throws -> ImportTarget {
+    /// Finds the server, or takes the ledger and begins to project.
+    static func find(
+        _ settings: Settings, projects: Bool = true
+    ) async throws -> ImportTarget {
         let deadline = ContinuousClock.now + .seconds(patienceSeconds)
         while true {
             if let client = LocalClient(dataFolder: settings.dataFolder) { return .server(client) }
             do {
                 let composition = try Composition.open(settings, logger: ServerLog.silent)
-                composition.projections.start()
+                if projects { composition.projections.start() }
                 return .own(composition)
             } catch LogError.locked(let holder) {
                 // A server that starts has the lock before it listens, and one that stops after.

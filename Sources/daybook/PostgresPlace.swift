@@ -57,16 +57,23 @@ final class PostgresPlace: Sendable {
         if case .embedded(let cluster) = kind { try? await cluster.stop() }
     }
 
+    /// Where a projection stands.
+    struct Checkpoint {
+        let head: TreeHead
+        /// Why it is paused; nil if it is not.
+        let pauseReason: String?
+    }
+
     /// The furthest checkpoint in a Postgres that runs; nil if none answers. Asked before a torn
     /// tail is cut: what Postgres has was durable.
     static func furthestCheckpoint(_ settings: Settings) -> TreeHead? {
-        checkpoints(settings)?.heads.values.max { $0.position < $1.position }
+        checkpoints(settings)?.places.values.map(\.head).max { $0.position < $1.position }
     }
 
     /// All checkpoints by projection; a private cluster that stands still is started to be asked.
     /// Only for whoever has the ledger's lock. Blocks.
-    static func checkpointsAtRest(_ settings: Settings) -> [String: TreeHead]? {
-        if let found = checkpoints(settings) { return found.heads }
+    static func checkpointsAtRest(_ settings: Settings) -> [String: Checkpoint]? {
+        if let found = checkpoints(settings) { return found.places }
         guard settings.postgresTarget == "embedded",
             let ledger = try? LogReader.open(folder: settings.dataFolder).durable.ledger
         else { return nil }
@@ -75,33 +82,36 @@ final class PostgresPlace: Sendable {
         let cluster = PrivateCluster(dataDirectory: folder)
         guard (try? Blocking.wait { try await cluster.start() }) != nil else { return nil }
         defer { _ = try? Blocking.wait { try await cluster.stop() } }
-        return checkpoints(settings)?.heads
+        return checkpoints(settings)?.places
     }
 
     /// All checkpoints by projection, in a Postgres that runs; nil if none answers.
     static func checkpoints(
         _ settings: Settings
-    ) -> (conninfo: String, heads: [String: TreeHead])? {
+    ) -> (conninfo: String, places: [String: Checkpoint])? {
         guard let ledger = try? LogReader.open(folder: settings.dataFolder).durable.ledger,
             let conninfo = runningConninfo(settings, ledger: ledger),
             let connection = try? PostgresConnection(.init(conninfo: conninfo)),
             let rows = try? connection.query(
                 """
-                SELECT projection, position, tree_size, root FROM daybook.checkpoints
+                SELECT projection, position, tree_size, root,
+                       CASE state WHEN 'paused' THEN reason END AS pause_reason
+                  FROM daybook.checkpoints
                  WHERE ledger = $1::uuid
                 """, [.text(ledger.description)], format: .binary)
         else { return nil }
-        var heads: [String: TreeHead] = [:]
+        var places: [String: Checkpoint] = [:]
         for row in rows {
             guard let name = row.text("projection"), let position = row.int64("position"),
                 let size = row.int64("tree_size"), let root = row.bytes("root"),
                 root.count == Digest.byteCount
             else { continue }
-            heads[name] = TreeHead(
+            let head = TreeHead(
                 ledger: ledger, size: UInt64(size), position: position,
                 root: root.withUnsafeBytes { Digest($0) })
+            places[name] = Checkpoint(head: head, pauseReason: row.text("pause_reason"))
         }
-        return (conninfo, heads)
+        return (conninfo, places)
     }
 
     /// The conninfo of a Postgres that runs, as far as is known without asking it.

@@ -15,7 +15,8 @@ final class Projections: ProjectionStatusSource {
     private let place: PostgresPlace
     private let catalog: Catalog
     private let log: SegmentLog
-    private let isStarted = Mutex(false)
+    /// Whether Postgres was started or waited for, and so is to be let go of.
+    private let isUsed = Mutex(false)
 
     /// How long a command waits for a Postgres that does not answer.
     private static let patienceSeconds = 30.0
@@ -37,16 +38,19 @@ final class Projections: ProjectionStatusSource {
 
     /// Begins to project. Postgres is started or waited for on the projector's own thread.
     func start() {
-        isStarted.withLock { $0 = true }
+        isUsed.withLock { $0 = true }
         projector.start()
     }
 
-    /// A connection for a command beside the projector; the projections have been started. Blocks.
-    func connect() throws -> PostgresConnection { try place.connect() }
+    /// A connection for a command beside the projector, or instead of it. Blocks.
+    func connect() throws -> PostgresConnection {
+        isUsed.withLock { $0 = true }
+        return try place.connect()
+    }
 
     /// Ends after the transaction under way, and stops a Postgres of our own.
     func stop() async {
-        guard isStarted.withLock({ $0 }) else { return }
+        guard isUsed.withLock({ $0 }) else { return }
         await projector.stop()
         await place.stop()
     }
@@ -83,7 +87,7 @@ final class Projections: ProjectionStatusSource {
             let isWaiting = status.state == .running && !isConnected
             return DaybookServer.ProjectionStatus(
                 name: status.name, position: status.position,
-                state: isWaiting ? "waiting" : status.state.rawValue)
+                state: isWaiting ? "waiting" : status.state.rawValue, reason: status.reason)
         }
         return kept.sorted { $0.name < $1.name }
     }

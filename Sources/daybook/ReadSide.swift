@@ -39,11 +39,14 @@ final class ReadSide: Sendable {
     ///
     /// - Throws: `CommandFailure` with `unreachable` if there is no Postgres, with `usage` if there
     ///   is no ledger or the server has another dictionary.
-    static func open(_ settings: Settings) async throws -> ReadSide {
+    ///
+    /// - Parameter projects: without it a ledger that is taken is not projected: what is done next
+    ///   does not want it.
+    static func open(_ settings: Settings, projects: Bool = true) async throws -> ReadSide {
         // Looking must not make a ledger where there is none.
         _ = try LogReader.open(folder: settings.dataFolder)
         let folder = try settings.catalogFolder()
-        switch try await ImportTarget.find(settings) {
+        switch try await ImportTarget.find(settings, projects: projects) {
         case .server(let client):
             let catalog = try CatalogLoader.load(folder: folder + "/projections")
             let conninfo = try await conninfo(of: client, dictionary: catalog.version)
@@ -55,7 +58,7 @@ final class ReadSide: Sendable {
                 catalog: composition.catalog, catalogFolder: folder,
                 dataFolder: settings.dataFolder, holder: .own(composition))
             do {
-                try await side.projectToEnd(composition.projections)
+                if projects { try await side.projectToEnd(composition.projections) }
             } catch {
                 try? await composition.close()
                 throw error
@@ -66,9 +69,10 @@ final class ReadSide: Sendable {
 
     /// Opens the read side, runs `body` on a thread where it may block, and lets go.
     static func use<Value: Sendable>(
-        _ settings: Settings, _ body: @escaping @Sendable (ReadSide) throws -> Value
+        _ settings: Settings, projects: Bool = true,
+        _ body: @escaping @Sendable (ReadSide) throws -> Value
     ) async throws -> Value {
-        let side = try await open(settings)
+        let side = try await open(settings, projects: projects)
         let result = await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 continuation.resume(returning: Result { try body(side) })

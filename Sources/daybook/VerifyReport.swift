@@ -29,28 +29,9 @@ struct VerifyReport {
             let rows = differences.found.rowCount
             let speed = Int(Double(rows) / max(seconds, 0.001))
             lines.append(
-                "\(name): \(rows) rows at position \(found.position), \(summary(differences))"
+                "\(name): \(rows) rows at position \(found.position), \(RowsText.verdict(differences))"
                     + " (\(speed) rows/s)")
-            lines += differences.missing.map {
-                "  missing    \(key($0.key))\(place($0.position)): "
-                    + list(found.columns, $0.values)
-            }
-            lines += differences.extra.map {
-                "  extra      \(key($0.key))\(place($0.position)): "
-                    + list(found.columns, $0.values)
-            }
-            lines += differences.different.flatMap { row in
-                row.cells.map { cell in
-                    "  different  \(key(row.key))\(place(row.position)): \(cell.column) is "
-                        + "\(quoted(cell.found)), the log has \(quoted(cell.expected))"
-                }
-            }
-            let named =
-                differences.missing.count + differences.extra.count
-                + differences.different.count
-            if named < differences.count {
-                lines.append("  and \(differences.count - named) rows more (--limit)")
-            }
+            lines += RowsText.rows(differences, columns: found.columns)
         }
         if let repair {
             lines.append(
@@ -59,29 +40,6 @@ struct VerifyReport {
         }
         if let problem { lines.append("\(name): \(problem)") }
         return lines.map { $0 + "\n" }.joined()
-    }
-
-    private func summary(_ differences: RowDifferences) -> String {
-        if differences.isEmpty { return "as the log says, digest \(differences.found)" }
-        return "\(differences.missingCount) missing, \(differences.extraCount) extra, "
-            + "\(differences.differentCount) different"
-    }
-
-    private func key(_ values: [CellValue]) -> String {
-        values.map(\.description).joined(separator: ",")
-    }
-
-    private func place(_ position: Int64?) -> String {
-        position.map { " (event \($0))" } ?? ""
-    }
-
-    private func list(_ columns: [String], _ values: [CellValue]) -> String {
-        zip(columns, values).map { "\($0) \(quoted($1))" }.joined(separator: ", ")
-    }
-
-    private func quoted(_ value: CellValue) -> String {
-        guard case .text(let text) = value else { return value.description }
-        return text.debugDescription
     }
 
     // MARK: For scripts
@@ -138,58 +96,12 @@ struct VerifyReport {
 
     private func write(_ list: KeyPath<RowDifferences, [LoneRow]>, to json: inout JSONWriter) {
         guard let found else { return }
-        for row in found.differences[keyPath: list] {
-            json.openObject()
-            writePlace(row.key, row.position, to: &json)
-            json.key("row")
-            json.openObject()
-            for (column, value) in zip(found.columns, row.values) {
-                json.key(column)
-                json.cell(value)
-            }
-            json.closeObject()
-            json.closeObject()
-        }
+        RowsText.write(
+            found.differences[keyPath: list], of: name, columns: found.columns, to: &json)
     }
 
     private func writeDifferent(to json: inout JSONWriter) {
-        for row in found?.differences.different ?? [] {
-            for cell in row.cells {
-                json.openObject()
-                writePlace(row.key, row.position, to: &json)
-                json.field("column", cell.column)
-                json.key("log")
-                json.cell(cell.expected)
-                json.key("found")
-                json.cell(cell.found)
-                json.closeObject()
-            }
-        }
-    }
-
-    private func writePlace(_ key: [CellValue], _ position: Int64?, to json: inout JSONWriter) {
-        json.field("table", name)
-        json.key("key")
-        if key.count == 1 {
-            json.cell(key[0])
-        } else {
-            json.openArray()
-            for value in key { json.cell(value) }
-            json.closeArray()
-        }
-        json.key("position")
-        if let position { json.integer(position) } else { json.null() }
-    }
-}
-
-extension JSONWriter {
-    fileprivate mutating func cell(_ value: CellValue) {
-        switch value {
-        case .null: null()
-        case .integer(let value): integer(value)
-        case .number(let value): number(value)
-        case .boolean(let value): boolean(value)
-        case .text(let text): string(text)
-        }
+        guard let found else { return }
+        RowsText.write(found.differences.different, of: name, foundName: "found", to: &json)
     }
 }

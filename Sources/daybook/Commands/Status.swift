@@ -44,16 +44,18 @@ struct Status: AsyncParsableCommand {
         let segments = log.segments
         let found =
             lock == nil
-            ? PostgresPlace.checkpoints(settings)?.heads
+            ? PostgresPlace.checkpoints(settings)?.places
             : PostgresPlace.checkpointsAtRest(settings)
         let names = catalog.tables.map(\.name) + catalog.aggregates.map(\.name) + ["audit"]
         let status = ServerStatus(
             head: log.durable, dictionary: catalog.version, hold: nil,
             size: LogSize(
                 segmentCount: segments.count, byteCount: segments.reduce(0) { $0 + $1.byteCount }),
-            projections: names.sorted().map {
-                ProjectionStatus(
-                    name: $0, position: found?[$0]?.position ?? 0, state: "stopped")
+            projections: names.sorted().map { name in
+                let held = found?[name]?.pauseReason
+                return ProjectionStatus(
+                    name: name, position: found?[name]?.head.position ?? 0,
+                    state: held == nil ? "stopped" : "paused", reason: held)
             },
             postgres: PostgresPlace.conninfo(settings) ?? "", postgresState: "stopped")
         var json = JSONWriter()
@@ -67,6 +69,7 @@ struct Status: AsyncParsableCommand {
             let position: Int
             let lag: Int
             let state: String
+            let reason: String?
         }
         let durable_position: Int
         let segments: Int
@@ -82,7 +85,7 @@ struct Status: AsyncParsableCommand {
             let lines = projections.sorted { $0.key < $1.key }.map { name, projection in
                 "  " + name.padding(toLength: width + 2, withPad: " ", startingAt: 0)
                     + "position \(projection.position), lag \(projection.lag), "
-                    + "\(projection.state)\n"
+                    + "\(projection.state)\(projection.reason.map { ": \($0)" } ?? "")\n"
             }
             return """
                 ledger \(ledger): \(state)

@@ -1,0 +1,82 @@
+import DaybookCatalog
+import DaybookLog
+import DaybookProjections
+import DaybookSegments
+import Postgres
+
+/// Tries a backup out: holds it against itself and the log, restores it with the log's tail beside
+/// the live tables, compares the two at one position, and throws the restored ones away.
+public struct BackupDrill {
+    /// What a drill came to.
+    public struct Outcome: Sendable {
+        /// What holding it against itself and the log found.
+        public let verification: BackupVerification
+        /// The restored tables and aggregates, each with its comparison; empty if the backup was
+        /// not sound, and so not restored.
+        public let projections: [RebuildReport]
+
+        /// Whether nothing is wrong.
+        public var isSound: Bool {
+            verification.isSound && !projections.isEmpty
+                && projections.allSatisfy { $0.comparison?.isEmpty == true }
+        }
+
+        /// What is wrong, in a sentence; nil if nothing is.
+        public var summary: String? {
+            if let summary = verification.summary { return summary }
+            let different = projections.filter { $0.comparison?.isEmpty == false }
+                .map(\.projection)
+            let absent = projections.filter { $0.comparison == nil }.map(\.projection)
+            if !different.isEmpty {
+                return "restored, these are not as the live ones: "
+                    + different.joined(separator: ", ") + "; `daybook verify tables` says which "
+                    + "are as the log says"
+            }
+            if !absent.isEmpty || projections.isEmpty {
+                return "there is nothing live to compare with: " + absent.joined(separator: ", ")
+            }
+            return nil
+        }
+    }
+
+    private let verifier: BackupVerifier
+    private let restore: Restore
+
+    /// A drill of `source`.
+    ///
+    /// - Parameters:
+    ///   - segments: The log, to hold the backup against.
+    ///   - log: The log as it is now, for its tail.
+    ///   - connect: A new connection to Postgres; called on several threads.
+    public init(
+        _ source: BackupSource, catalog: Catalog, migrationsFolder: String, schema: String,
+        segments: any SegmentedLog, log: @escaping () throws -> any LogSource,
+        connect: @escaping @Sendable () throws -> PostgresConnection,
+        clock: @escaping () -> Microseconds,
+        onProgress: @escaping @Sendable (RebuildProgress) -> Void = { _ in }
+    ) {
+        verifier = BackupVerifier(source, log: segments, catalog: catalog)
+        var options = Restore.Options(migrationsFolder: migrationsFolder)
+        options.schema = schema
+        options.tables = source.manifest.tables.map(\.table).filter { table in
+            catalog.table(named: table) != nil
+        }
+        options.isDryRun = true
+        restore = Restore(
+            from: source, catalog: catalog, options: options, log: log, connect: connect,
+            clock: clock, onProgress: onProgress)
+    }
+
+    /// Drills. Blocks.
+    ///
+    /// - Throws: what a verification and a restore throw; what they find is no error.
+    public func run(
+        progress: BackupVerifier.Progress = { _, _ in }
+    ) throws -> Outcome {
+        let verification = try verifier.run(progress: progress)
+        guard verification.isSound else {
+            return Outcome(verification: verification, projections: [])
+        }
+        return Outcome(verification: verification, projections: try restore.run().projections)
+    }
+}

@@ -1,0 +1,276 @@
+import ArgumentParser
+import Avro
+import DaybookBackup
+import DaybookLog
+import DaybookSegments
+import DaybookServer
+import Foundation
+
+/// `daybook backup …`
+struct BackupCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup",
+        abstract: "Dump the tables as Avro files, prove them against the log, try them out.",
+        discussion: """
+            Example: daybook backup create && daybook backup verify data/backups
+
+            Backups are kept in `backups` of the ledger's folder, or where --out or \
+            DAYBOOK_BACKUPS says: a folder, or s3://bucket/prefix.
+            """,
+        subcommands: [
+            BackupCreate.self, BackupList.self, BackupVerify.self, BackupDrillCommand.self,
+        ])
+}
+
+/// `daybook backup create`
+struct BackupCreate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create",
+        abstract: "Dump all tables at one position, while appends go on.",
+        discussion: """
+            Example: daybook backup create --out s3://vault/shop --with-log
+
+            A backup is a folder `backup-POSITION-TIME` with an Avro file for every table, sorted \
+            by key, and a manifest that the ledger's key has signed. It is there as a whole or \
+            not at all.
+            """)
+
+    @Option(help: "A folder, or s3://bucket/prefix. Environment: DAYBOOK_BACKUPS.")
+    var out: String?
+
+    @Option(help: "A table; may be repeated. All tables unless given.")
+    var table: [String] = []
+
+    @Option(help: "How the files are compressed: deflate, zstandard or null.")
+    var codec = "deflate"
+
+    @Option(help: "How hard: 1 to 9 for deflate (6), 1 to 22 for zstandard (3).")
+    var level: Int?
+
+    @Flag(help: "Copy the log too, sealed segments by a hard link where that is possible.")
+    var withLog = false
+
+    @OptionGroup var settings: Settings
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard let codec = ContainerCodec(rawValue: codec) else {
+            throw ValidationError("--codec is deflate, zstandard or null.")
+        }
+        let levels = codec == .deflate ? 1...9 : codec == .zstandard ? 1...22 : 0...0
+        guard level.map({ levels.contains($0) }) ?? true else {
+            throw ValidationError(
+                "--level is from \(levels.lowerBound) to \(levels.upperBound) for \(codec).")
+        }
+    }
+
+    func run() async throws {
+        let command = self
+        let target = BackupPlace.target(out, settings)
+        let storage = try BackupPlace.storage(target)
+        let start = ContinuousClock.now
+        let manifest = try await ReadSide.use(settings) { side in
+            try command.make(side, into: storage)
+        }
+        try BackupPlace.journal(settings).add(
+            .init(
+                .made, target: target, backup: manifest.name, position: manifest.position,
+                at: SystemClock.wall(), isSound: true))
+        show(manifest, target, seconds: (.now - start) / .seconds(1))
+    }
+
+    private func make(_ side: ReadSide, into storage: any BackupStorage) throws -> BackupManifest {
+        var options = BackupMaker.Options()
+        options.tables = table.isEmpty ? nil : table
+        options.codec = ContainerCodec(rawValue: codec) ?? .deflate
+        options.level = level
+        options.logFolder = withLog ? settings.dataFolder : nil
+        let maker = BackupMaker(
+            try side.connect(), catalog: side.catalog, key: try BackupPlace.key(settings),
+            options: options, log: { try side.log(reaching: $0) }, clock: SystemClock.wall)
+        return try maker.run(into: storage) { progress in
+            switch progress {
+            case .table(let name, let rowCount, let total):
+                Console.progress("\(name): \(rowCount) of about \(total) rows")
+            case .log(let file): Console.progress("log: \(file)")
+            }
+        }
+    }
+
+    private func show(_ manifest: BackupManifest, _ target: String, seconds: Double) {
+        let byteCount =
+            manifest.tables.reduce(0) { $0 + $1.bytes }
+            + (manifest.log?.files.reduce(0) { $0 + $1.bytes } ?? 0)
+        let rowCount = manifest.tables.reduce(0) { $0 + $1.rows }
+        guard json else {
+            let log = manifest.log.map { ", log up to position \($0.position)" } ?? ""
+            return Console.write(
+                "\(target)/\(manifest.name): \(manifest.tables.count) tables, \(rowCount) rows at "
+                    + "position \(manifest.position)\(log), \(byteCount) bytes in "
+                    + "\((seconds * 100).rounded() / 100) s\n")
+        }
+        Console.writeJSON { json in
+            json.openObject()
+            json.field("backup", manifest.name)
+            json.field("target", target)
+            json.field("position", manifest.position)
+            json.field("root", manifest.root)
+            json.field("time", manifest.time)
+            json.field("rows", rowCount)
+            json.field("bytes", byteCount)
+            json.key("tables")
+            json.openArray()
+            for entry in manifest.tables {
+                json.openObject()
+                json.field("table", entry.table)
+                json.field("file", entry.file)
+                json.field("rows", entry.rows)
+                json.field("bytes", entry.bytes)
+                json.closeObject()
+            }
+            json.closeArray()
+            json.key("log_position")
+            if let log = manifest.log { json.integer(log.position) } else { json.null() }
+            json.key("seconds")
+            json.number(seconds)
+            json.closeObject()
+        }
+    }
+}
+
+/// `daybook backup list`
+struct BackupList: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the backups of a place, oldest first.",
+        discussion: "Example: daybook backup list --out s3://vault/shop --json")
+
+    @Option(help: "A folder, or s3://bucket/prefix. Environment: DAYBOOK_BACKUPS.")
+    var out: String?
+
+    @OptionGroup var settings: Settings
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func run() async throws {
+        let target = BackupPlace.target(out, settings)
+        let storage = try BackupPlace.storage(target)
+        let proven = BackupPlace.journal(settings).provenBackups
+        let manifests = try await offPool {
+            try BackupCatalog.manifests(in: storage)
+        }
+        guard json else {
+            for (name, manifest) in manifests {
+                guard let manifest else {
+                    Console.write("\(name): its manifest cannot be read\n")
+                    continue
+                }
+                let rowCount = manifest.tables.reduce(0) { $0 + $1.rows }
+                Console.write(
+                    "\(name): position \(manifest.position), \(manifest.tables.count) tables, "
+                        + "\(rowCount) rows\(manifest.log == nil ? "" : ", with log")"
+                        + "\(proven.contains(name) ? ", proven" : "")\n")
+            }
+            return
+        }
+        Console.writeJSON { json in
+            json.openObject()
+            json.field("target", target)
+            json.key("backups")
+            json.openArray()
+            for (name, manifest) in manifests {
+                json.openObject()
+                json.field("backup", name)
+                json.field("readable", manifest != nil)
+                if let manifest {
+                    json.field("ledger", manifest.ledger)
+                    json.field("position", manifest.position)
+                    json.field("time", manifest.time)
+                    json.field("rows", manifest.tables.reduce(0) { $0 + $1.rows })
+                    json.field("with_log", manifest.log != nil)
+                    json.field("proven", proven.contains(name))
+                }
+                json.closeObject()
+            }
+            json.closeArray()
+            json.closeObject()
+        }
+    }
+}
+
+/// `daybook backup verify`
+struct BackupVerify: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Hold a backup against its manifest, and its rows against the log.",
+        discussion: """
+            Example: daybook backup verify data/backups/backup-2203-20261125T140300Z
+
+            It needs the log and neither Postgres nor a server. It goes on after a bad digest or \
+            signature, so that every row that is wrong is named, with the position of its event. \
+            Of a folder of backups the newest is taken. Exit status: 0 if all is right, 1 if not.
+            """)
+
+    @Argument(help: "A backup, or a folder of backups; a path or an s3:// URL.")
+    var backup: String?
+
+    @Flag(help: "Check the files against the manifest only: for where the log is not.")
+    var filesOnly = false
+
+    @Option(help: "How many rows of a table are named, of each kind. All are counted.")
+    var limit = 1000
+
+    @OptionGroup var settings: Settings
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard limit >= 0 else { throw ValidationError("--limit is 0 or more.") }
+    }
+
+    func run() async throws {
+        let command = self
+        let (source, verification) = try await offPool {
+            let source = try BackupPlace.open(command.backup, command.settings)
+            return (source, try command.verify(source))
+        }
+        let report = BackupReport(verification: verification)
+        if verification.isComparedWithLog || !verification.isSound {
+            try? BackupPlace.journal(settings).add(
+                .init(
+                    .verified, target: source.storage.name, backup: source.name,
+                    position: source.head.position, at: SystemClock.wall(),
+                    isSound: verification.isSound, what: verification.summary))
+        }
+        if json {
+            Console.writeJSON { json in
+                json.openObject()
+                report.writeMembers(to: &json)
+                json.closeObject()
+            }
+        } else {
+            Console.write(report.text)
+        }
+        guard verification.isSound else {
+            throw CommandFailure(.failed, "\(source.name) is not what it should be")
+        }
+    }
+
+    private func verify(_ source: BackupSource) throws -> BackupVerification {
+        var log: LogReader?
+        if !filesOnly {
+            do {
+                log = try LogReader.open(folder: settings.dataFolder)
+            } catch LogError.notALedger(let folder) {
+                throw CommandFailure(
+                    .usage,
+                    "\(folder) is no ledger to hold the backup against; say --data, or "
+                        + "--files-only to check its files alone")
+            }
+        }
+        return try BackupPlace.verify(source, log: log, settings, limit: limit)
+    }
+}
