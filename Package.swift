@@ -130,9 +130,16 @@ let package = Package(
             "DaybookProjectionsTests",
             [
                 "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
-                "DaybookProjections", "DaybookSegments", "Postgres", "TestSupport", log,
+                "DaybookProjections", "DaybookSegments", "LedgerWorld", "Postgres", "TestSupport",
+                log,
             ]),
-        tests("DaybookBackupTests", ["DaybookBackup", "S3", "TestSupport"]),
+        tests(
+            "DaybookBackupTests",
+            [
+                "Avro", "DaybookBackup", "DaybookCatalog", "DaybookLedger", "DaybookLog",
+                "DaybookProjections", "DaybookSegments", "LedgerWorld", "Postgres", "S3",
+                "TestSupport",
+            ]),
         tests(
             "DaybookServerTests",
             [
@@ -144,6 +151,13 @@ let package = Package(
             name: "IntegrationTests", dependencies: ["TestSupport"], exclude: ["scripts"],
             swiftSettings: strict),
         tests("TidyTests", ["TestSupport"]),
+        // A log, a dictionary and a database of a test's own.
+        .target(
+            name: "LedgerWorld",
+            dependencies: [
+                "Avro", "DaybookCatalog", "DaybookLog", "DaybookProjections", "DaybookSegments",
+                "Postgres", "TestSupport", log,
+            ], path: "Tests/LedgerWorld", swiftSettings: strict),
         .target(
             name: "TestSupport", path: "Tests/TestSupport", exclude: ["scripts"],
             swiftSettings: strict),

@@ -20,6 +20,8 @@ public enum BackupError: Error, Sendable, Equatable {
     case notProven(String, String)
     /// What was asked for cannot be: a target outside the log, a table that the backup lacks.
     case refused(String)
+    /// Rows would refer to rows that are not there.
+    case dangling([DanglingReference])
     /// The caller wanted it to end.
     case stopped
 }
@@ -42,6 +44,9 @@ extension BackupError: CustomStringConvertible {
         case .notProven(let backup, let what):
             "\(backup) is not what the log says, and nothing was touched: \(what); "
                 + "`daybook backup verify` names every row"
+        case .dangling(let references):
+            references.map(\.text).joined(separator: "\n")
+                + "\nnothing was touched; restore those tables too, or say --allow-dangling"
         case .stopped: "stopped; what was begun is taken away"
         }
     }

@@ -6,6 +6,7 @@ import TestSupport
 import Testing
 
 @testable import DaybookProjections
+@testable import LedgerWorld
 
 /// The oracle is Postgres: whatever was appended and however the projector was interrupted, an
 /// aggregate is what `GROUP BY` over its table says.

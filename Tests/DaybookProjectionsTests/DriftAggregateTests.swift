@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import DaybookProjections
+@testable import LedgerWorld
 
 /// Aggregates against the log; that they are right is what `GROUP BY` says.
 @Suite("Drift: aggregates against the log") struct DriftAggregateTests {

@@ -7,6 +7,7 @@ import TestSupport
 import Testing
 
 @testable import DaybookProjections
+@testable import LedgerWorld
 
 extension World {
     /// A check by a connection of its own.

@@ -7,6 +7,7 @@ import TestSupport
 import Testing
 
 @testable import DaybookProjections
+@testable import LedgerWorld
 
 /// Values of every type, and random histories, judged by Postgres.
 @Suite("Drift: values of every type") struct DriftValueTests {

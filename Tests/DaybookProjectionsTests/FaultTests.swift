@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import DaybookProjections
+@testable import LedgerWorld
 
 /// Faults 29 to 32 and 34: whatever happens, every event is in Postgres once.
 @Suite struct FaultTests {

@@ -7,6 +7,7 @@ import Foundation
 import Testing
 
 @testable import DaybookProjections
+@testable import LedgerWorld
 
 /// What a projector makes of a log while nothing goes wrong.
 @Suite struct ProjectorTests {

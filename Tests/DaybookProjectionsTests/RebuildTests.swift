@@ -6,6 +6,7 @@ import TestSupport
 import Testing
 
 @testable import DaybookProjections
+@testable import LedgerWorld
 
 /// Rebuilding under readers and appends: nothing is lost, nobody sees an empty table, and whatever
 /// hangs on a table comes along.

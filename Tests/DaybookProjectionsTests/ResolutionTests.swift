@@ -4,6 +4,7 @@ import DaybookLog
 import Testing
 
 @testable import DaybookProjections
+@testable import LedgerWorld
 
 @Suite("Old events under a new dictionary") struct ResolutionTests {
     private static let before = """

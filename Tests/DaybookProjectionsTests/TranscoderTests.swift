@@ -4,6 +4,7 @@ import DaybookLog
 import Testing
 
 @testable import DaybookProjections
+@testable import LedgerWorld
 
 /// What is transcoded, field by field, as COPY's binary format has it.
 @Suite struct TranscoderTests {

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import DaybookProjections
+@testable import LedgerWorld
 
 /// Values of every type through a real COPY, judged by Postgres.
 @Suite struct ValueTests {

@@ -125,10 +125,7 @@ public final class Restore {
             for rebuild in rebuilds { try rebuild.discard() }
             report.projections = rebuilds.map(\.report)
             if isRefused && !options.isDryRun {
-                throw BackupError.refused(
-                    report.dangling.map(\.text).joined(separator: "\n")
-                        + "\nnothing was touched; restore those tables too, or say "
-                        + "--allow-dangling")
+                throw BackupError.dangling(report.dangling)
             }
             return report
         }

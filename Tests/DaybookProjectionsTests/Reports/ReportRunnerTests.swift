@@ -6,6 +6,8 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import LedgerWorld
+
 @Suite("Reports on Postgres")
 struct ReportRunnerTests {
     private func report(_ sql: String, _ parameters: String = "{}") throws -> Report {

@@ -182,7 +182,7 @@ final class World: Sendable {
     }
 
     func psql(_ sql: String) throws -> String {
-        try DaybookProjectionsTests.psql(conninfo, sql)
+        try LedgerWorld.psql(conninfo, sql)
     }
 
     /// Asserts that the table `jobs` holds every job of the log once, as `appendJobs` made them,
