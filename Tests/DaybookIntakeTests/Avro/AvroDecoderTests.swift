@@ -178,7 +178,7 @@ struct AvroDecoderTests {
         let place = try #require(file.indices.first { file[$0...].starts(with: "null".utf8) })
         // The codec's name is the first `null` behind its key.
         let codec = try #require(
-            file[place...].indices.first { file[..<$0].reversed().starts(with: "\u{8}cedoc.ovra".utf8) })
+            file[place...].indices.first { file[..<$0].reversed().starts(with: "\u{8}cedoc.orva".utf8) })
         file.replaceSubrange(codec..<(codec + 4), with: "lzma".utf8)
         guard case .unusableFile(let what) = try fault(file) else {
             Issue.record("the codec was taken")
