@@ -202,7 +202,8 @@ private func measureZlib(_ content: Bytes) throws -> CodecFigures {
 
 /// One whole block through a stream; how many bytes came out.
 private func zlibStep(
-    _ stream: UnsafeMutablePointer<z_stream>, _ input: UnsafeRawBufferPointer, into output: inout [UInt8],
+    _ stream: UnsafeMutablePointer<z_stream>, _ input: UnsafeRawBufferPointer,
+    into output: inout [UInt8],
     _ step: (UnsafeMutablePointer<z_stream>?, Int32) -> Int32
 ) -> Int {
     output.withUnsafeMutableBufferPointer { room in

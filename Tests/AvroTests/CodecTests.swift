@@ -49,7 +49,7 @@ struct CodecTests {
         }
     }
 
-    @Test("What was compressed comes back, at every level and in every size", arguments: compressing)
+    @Test("What was compressed comes back, at every level and size", arguments: compressing)
     func roundTrip(codec: ContainerCodec) {
         var random = SeededGenerator()
         for size in [0, 1, 5, 4095, 4096, 4097, 65_536, 300_000] {

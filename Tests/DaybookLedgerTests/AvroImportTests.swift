@@ -164,7 +164,7 @@ struct AvroImportTests {
         }
     }
 
-    @Test("A rejected row is judged again by its text: times as in Avro files, other fields ignored")
+    @Test("A rejected row is judged again by its text, as a row of an Avro file")
     func judgedAgain() async throws {
         let old = try Bench(Self.visits(noteLength: 3))
         let schema = try AvroSchema(

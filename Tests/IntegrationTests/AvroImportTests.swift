@@ -88,7 +88,7 @@ extension Integration {
             #expect(zip(hires, expected).first { $0 != $1 } == nil)
         }
 
-        @Test("Files of other libraries give the table that the CSV gives; the first, the rest again")
+        @Test("Files of other libraries give the table that the CSV gives")
         func files() async throws {
             try await withDaybook { daybook in
                 let data = try prepare(daybook, hireCount: 1_999)

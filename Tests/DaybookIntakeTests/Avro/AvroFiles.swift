@@ -58,7 +58,9 @@ enum AvroFiles {
     }
 
     /// The only batch of a file of one block.
-    static func judge(_ table: String, _ schema: String, _ rows: [AvroValue]) throws -> JudgedBatch {
+    static func judge(
+        _ table: String, _ schema: String, _ rows: [AvroValue]
+    ) throws -> JudgedBatch {
         let found = try batches(file(schema, rows), makeJudge(table))
         try #require(found.count == 1)
         return found[0].batch

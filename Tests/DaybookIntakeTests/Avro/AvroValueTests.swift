@@ -87,6 +87,8 @@ struct AvroValueTests {
         // Dates.
         Case("booked", logical("int", "date"), .int(18_938), "\"2021-11-07\""),
         Case("booked", logical("int", "date"), .int(0), "\"1970-01-01\""),
+        Case("due", logical("int", "date"), .int(20_000), "\"2024-10-04\""),
+        Case("due", logical("int", "date"), .int(0), "\"1970-01-01\""),
         Case("booked", #""string""#, .string("2021-11-07"), "\"2021-11-07\""),
         Case("booked", #""int""#, .int(18_938), "18938"),
         Case("booked", logical("long", "timestamp-micros"), .long(moment),
@@ -114,7 +116,9 @@ struct AvroValueTests {
     ]
 
     /// The fields that make a row of the column's table whole, as JSON and as Avro.
-    private func others(_ column: String) -> (table: String, fields: [(String, String, AvroValue)]) {
+    private func others(
+        _ column: String
+    ) -> (table: String, fields: [(String, String, AvroValue)]) {
         let hires: [(String, String, AvroValue)] = [
             ("id", "1", .long(1)), ("name", "\"Ann Lee\"", .string("Ann Lee")),
             ("at", "\"1970-01-01T00:00:00Z\"", .string("1970-01-01T00:00:00Z")),
@@ -126,15 +130,18 @@ struct AvroValueTests {
             ("booked", "\"2020-01-01\"", .string("2020-01-01")),
         ]
         let isHire = hires.contains { $0.0 == column }
-        return (isHire ? "hires" : "payments", (isHire ? hires : payments).filter { $0.0 != column })
+        let fields = isHire ? hires : payments
+        return (isHire ? "hires" : "payments", fields.filter { $0.0 != column })
     }
 
     @Test("They are judged as the JSON that means the same", arguments: cases)
     func sameAsJSON(one: Case) throws {
         let (table, others) = others(one.column)
         // The field in question stands last: the order of a file's fields is its own.
-        let types = others.map { #"{"name":"\#($0.0)","type":"\#($0.2.isLong ? "long" : "string")"}"# }
-            + [#"{"name":"\#(one.column)","type":\#(one.type)}"#]
+        let types =
+            others.map { name, _, value in
+                #"{"name":"\#(name)","type":"\#(value.isLong ? "long" : "string")"}"#
+            } + [#"{"name":"\#(one.column)","type":\#(one.type)}"#]
         let schema = #"{"type":"record","name":"n.S","fields":[\#(types.joined(separator: ","))]}"#
         let batch = try AvroFiles.judge(
             table, schema, [.record(others.map(\.2) + [one.value])])
@@ -208,6 +215,30 @@ struct AvroValueTests {
             let raw = String(decoding: found[0].batch.raw(ofRow: 0), as: UTF8.self)
             #expect(raw == (bytes[1] == 0 ? #"{"note":"A\u0000"}"# : #"{"note":"A�"}"#))
         }
+    }
+
+    @Test("Enumerations and bounds hold for whole numbers that need no parsing")
+    func wholeNumberRules() throws {
+        let catalog = try CatalogLoader.load(
+            text: """
+                table: dice
+                key: []
+                columns:
+                  - {name: eyes, type: integer, oneOf: [1, 3, 5]}
+                  - {name: throw, type: integer, min: 0, max: 9, optional: true}
+                """)
+        let judge = Judge(
+            table: catalog.tables[0], constraints: catalog.constraints, fingerprintKey: testKey)
+        let schema = AvroFiles.record(
+            ("eyes", #""int""#), ("throw", #"["null","long"]"#))
+        let rows = [(3, 9), (2, 0), (5, 10), (1, -1)].map { eyes, number in
+            AvroValue.record([.int(Int32(eyes)), .union(1, .long(Int64(number)))])
+        }
+        let batch = try AvroFiles.batches(AvroFiles.file(schema, rows), judge)[0].batch
+        #expect(
+            (0..<4).map { batch.codes($0) }
+                == [[], ["not_allowed(eyes)"], ["out_of_range(throw)"], ["out_of_range(throw)"]])
+        #expect(hexadecimal(batch.encodedBytes(0)) == "060212")
     }
 
     @Test("Fields are found by name and alias, others are passed over, lacking ones are absent")
