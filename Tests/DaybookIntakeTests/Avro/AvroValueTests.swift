@@ -176,6 +176,11 @@ struct AvroValueTests {
                 .bytes(Array(repeating: 0x7F, count: 40))),
             ("amount", #"{"type":"bytes","logicalType":"decimal","precision":38,"scale":0}"#,
                 .bytes([0x00] + Array(repeating: 0xFF, count: 16))),
+            // Their last sixteen bytes alone are 1 and -5.
+            ("rate", #"{"type":"bytes","logicalType":"decimal","precision":38,"scale":0}"#,
+                .bytes([0x01] + Array(repeating: 0, count: 15) + [0x01])),
+            ("rate", #"{"type":"bytes","logicalType":"decimal","precision":38,"scale":0}"#,
+                .bytes([0x00] + Array(repeating: 0xFF, count: 15) + [0xFB])),
         ] as [(String, String, AvroValue)])
     func outOfRange(column: String, type: String, value: AvroValue) throws {
         let table = column == "at" ? "hires" : "payments"
@@ -239,6 +244,33 @@ struct AvroValueTests {
             (0..<4).map { batch.codes($0) }
                 == [[], ["not_allowed(eyes)"], ["out_of_range(throw)"], ["out_of_range(throw)"]])
         #expect(hexadecimal(batch.encodedBytes(0)) == "060212")
+    }
+
+    @Test("Numbers that need no parsing are those that parsing gives, and -0 is 0")
+    func plainNumbers() throws {
+        let catalog = try CatalogLoader.load(
+            text: """
+                table: weights
+                key: []
+                columns:
+                  - {name: weight, type: number, optional: true}
+                """)
+        let judge = Judge(
+            table: catalog.tables[0], constraints: catalog.constraints, fingerprintKey: testKey)
+        let type = #"["null","long","float","double"]"#
+        let values: [(AvroValue, String)] = [
+            (.union(3, .double(-0.0)), "-0"), (.union(2, .float(-0.0)), "-0.0"),
+            (.union(1, .long(.max)), "9223372036854775807"), (.union(1, .long(0)), "0"),
+            (.union(2, .float(1.5)), "1.5"), (.union(3, .double(5e-324)), "5e-324"),
+            (.union(0, .null), "null"),
+        ]
+        let file = try AvroFiles.file(
+            AvroFiles.record(("weight", type)), values.map { .record([$0.0]) })
+        let batch = try AvroFiles.batches(file, judge)[0].batch
+        for (row, (_, text)) in values.enumerated() {
+            let json = Bytes(Array(#"{"weight":\#(text)}"#.utf8), padding: 128)
+            #expect(batch.encodedBytes(row) == judge.judgeJSON(json).encodedBytes(0), "\(text)")
+        }
     }
 
     @Test("Fields are found by name and alias, others are passed over, lacking ones are absent")
