@@ -1,6 +1,6 @@
 /// Reads an object container file, block by block, from an input that the caller provides.
 ///
-/// Where bytes come by themselves instead, there is `ContainerDecoder`, which this is a loop around.
+/// Where bytes come by themselves, there is `ContainerDecoder`; this is a loop around it.
 ///
 /// Source: Apache Avro 1.11 specification, "Object Container Files".
 public struct ContainerReader: ~Copyable {

@@ -36,18 +36,18 @@ struct HireGenerator {
 }
 
 /// Bodies that do not fit a core's own cache together, so that memory is part of what is measured.
-private let bodyCount = 64
-private let rowsPerBody = 1_000
+let bodyCount = 64
+let rowsPerBody = 1_000
 
 /// Seconds of a processor that this thread has used: other work on the machine does not count.
-private func threadSeconds() -> Double {
+func threadSeconds() -> Double {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
 /// Calls `body`, which takes all bodies, until so many rows were taken; rows a second of one core.
-private func rowsPerSecond(_ rowCount: Int, _ body: () -> Void) -> Double {
+func rowsPerSecond(_ rowCount: Int, _ body: () -> Void) -> Double {
     let rowsPerRound = bodyCount * rowsPerBody
     let rounds = (rowCount + rowsPerRound - 1) / rowsPerRound
     body()

@@ -8,10 +8,13 @@ let rowCount = arguments.firstIndex(of: "--rows").flatMap { place in
 switch arguments.first {
 case "json": try measureJSON(rowCount: rowCount ?? 5_000_000)
 case "csv": try measureCSV(rowCount: rowCount ?? 5_000_000)
+case "avro": try measureAvro(rowCount: rowCount ?? 1_000_000)
+case "codecs": try measureCodecs()
 case "log": try measureLog(rowCount: rowCount ?? 1_000_000)
 case "project": try await measureProjection(rowCount: rowCount ?? 1_000_000)
 case "rebuild": try await measureRebuild(rowCount: rowCount ?? 1_000_000)
 default:
     print(
-        "usage: daybook-bench json|csv|log|project|rebuild [--rows N]   (in the package's folder)")
+        "usage: daybook-bench json|csv|avro|codecs|log|project|rebuild [--rows N]   "
+            + "(in the package's folder)")
 }

@@ -7,7 +7,7 @@ import Testing
 struct ContainerTests {
     @Test(
         "Files of other libraries are read with equal values, and written back for them to read",
-        arguments: ["fastavro", "avro"], ["null", "deflate"])
+        arguments: ["fastavro", "avro"], ["null", "deflate", "zstandard"])
     func filesOfOthers(library: String, codec: String) throws {
         let folder = try TemporaryFolder()
         let theirs = folder.path("theirs.avro")

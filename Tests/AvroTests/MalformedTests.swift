@@ -103,7 +103,7 @@ struct MalformedTests {
 
     @Test("A container file cut at any byte ends at a block or is an error")
     func cutFiles() throws {
-        for codec in [ContainerCodec.null, .deflate] {
+        for codec in [ContainerCodec.null, .deflate, .zstandard] {
             let values = (0..<30).map { AvroValue.string("value \($0)") }
             let file = try File.write(values, .string(), codec: codec, blockByteCount: 60)
             var whole = 0
@@ -186,18 +186,5 @@ struct MalformedTests {
         #expect(
             try header([("avro.schema", "\"in\"")])
                 == .schema(.invalid(path: "/", .unknownType("in"))))
-    }
-
-    @Test("A block that would decompress to more than the limit is refused")
-    func deflateBomb() throws {
-        let value = AvroValue.bytes(Array(repeating: 0, count: 8 << 20))
-        let file = try File.write([value], .bytes(), codec: .deflate)
-        #expect(file.count < 20_000)
-        #expect(try File.read(file).values == [value])
-        var reader = try ContainerReader(
-            Bytes(file), limits: ContainerLimits(contentByteCount: 1 << 20))
-        var caught: AvroContainerError?
-        do { _ = try reader.nextBlock() } catch { caught = error as? AvroContainerError }
-        #expect(caught == .contentTooLarge)
     }
 }

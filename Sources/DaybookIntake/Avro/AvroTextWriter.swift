@@ -38,18 +38,12 @@ struct AvroTextWriter: ~Copyable {
 
     /// Writes one value. `kind` is the type of the column that it is for: it decides what bytes
     /// are. Throws if the bytes are not as their schema says, and `tooDeep` or `badLength` if the
-    /// text would be too deep or too long; nothing is left behind then.
+    /// text would be too deep or too long.
     mutating func write(
         _ schema: AvroSchema, _ cursor: inout ByteCursor, depth: Int, as kind: ColumnPlan.Kind?
     ) throws(AvroDecodingError) {
-        let start = sink.count
-        do throws(AvroDecodingError) {
-            try writeValue(schema, &cursor, depth, kind)
-            guard sink.count <= byteCountMax else { throw .badLength(Int64(sink.count)) }
-        } catch {
-            sink.truncate(to: start)
-            throw error
-        }
+        try writeValue(schema, &cursor, depth, kind)
+        guard sink.count <= byteCountMax else { throw .badLength(Int64(sink.count)) }
     }
 
     private mutating func writeValue(

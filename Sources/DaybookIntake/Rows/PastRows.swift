@@ -73,8 +73,9 @@ public struct PastRows: Sendable {
     }
 
     /// Judges one rejected row by its original bytes, which came in `format`; nil if they are no
-    /// row by themselves. Of a row in Avro they are a JSON object. The fields of CSV are the columns that the table had at the time, in
-    /// order: a header of another order is not in the log.
+    /// row by themselves. Of a row in Avro they are a JSON object. The fields of CSV are the
+    /// columns that the table had at the time, in order: a header of another order is not in the
+    /// log.
     public func judge(rejected raw: [UInt8], format: BatchFormat) -> JudgedBatch? {
         let body = Bytes(raw, padding: 128)
         let batch: JudgedBatch?
