@@ -29,7 +29,8 @@ public struct S3PartPlan: Sendable {
 
     /// For an object of so many bytes: parts of one size, of 16 MiB unless there would be too many.
     public init(objectByteCount: UInt64, partByteCountMin: Int = 16 << 20) {
-        let needed = (objectByteCount + UInt64(S3PartPlan.partCountMax) - 1)
+        let needed =
+            (objectByteCount + UInt64(S3PartPlan.partCountMax) - 1)
             / UInt64(S3PartPlan.partCountMax)
         byteCount = max(Int(needed), partByteCountMin)
         growsAfter = S3PartPlan.partCountMax

@@ -43,9 +43,9 @@ public struct S3Configuration: Sendable {
         guard let region = value("AWS_REGION") ?? value("AWS_DEFAULT_REGION") ?? usual else {
             throw .configuration("set AWS_REGION to the region of the bucket, such as eu-central-1")
         }
-        let isName = region.utf8.allSatisfy {
-            UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 || UInt8(ascii: "0")...UInt8(ascii: "9")
-                ~= $0 || $0 == UInt8(ascii: "-")
+        let isName = region.allSatisfy { character in
+            character.isASCII
+                && (character.isLowercase || character.isNumber || character == "-")
         }
         guard isName else {
             throw .configuration("AWS_REGION is no region such as eu-central-1")
@@ -66,7 +66,8 @@ public struct S3Configuration: Sendable {
             }
         self.init(
             credentials: Credentials(
-                accessKeyID: key, secretAccessKey: secret, sessionToken: value("AWS_SESSION_TOKEN")),
+                accessKeyID: key, secretAccessKey: secret,
+                sessionToken: value("AWS_SESSION_TOKEN")),
             region: region, endpoint: endpoint, certificateFile: value("SSL_CERT_FILE"))
     }
 }

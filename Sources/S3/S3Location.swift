@@ -61,7 +61,8 @@ public struct S3Location: Sendable, Hashable, CustomStringConvertible {
             throw .badURL("the parts of an s3:// URL are not empty, nor `.` or `..`")
         }
         guard key.utf8.count <= 1_000, key.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f }) else {
-            throw .badURL("the key of an s3:// URL has at most 1000 bytes and no control characters")
+            throw .badURL(
+                "the key of an s3:// URL has at most 1000 bytes and no control characters")
         }
     }
 }

@@ -142,7 +142,8 @@ struct Fetch {
         }
         guard target.scheme?.lowercased() == "https", target.user == nil else {
             throw CommandFailure(
-                .failed, "\(shown(url)) leads on to a place that is not https://, where nothing "
+                .failed,
+                "\(shown(url)) leads on to a place that is not https://, where nothing "
                     + "proves who sends the rows")
         }
         return target

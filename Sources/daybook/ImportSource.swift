@@ -67,7 +67,8 @@ enum ImportSource {
     private static func name(of url: URL) -> String {
         let path = URLComponents(url: url, resolvingAgainstBaseURL: true)?.path ?? ""
         let name = path.split(separator: "/").last.map(String.init) ?? url.host ?? "download"
-        return String(name.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f }.map(Character.init))
+        let shown = name.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f }
+        return String(String.UnicodeScalarView(shown))
     }
 }
 

@@ -46,10 +46,11 @@ import Testing
         }
 
         func fill(_ writer: any BackupFolderWriter, _ files: [String: [UInt8]]) throws {
-            for (name, bytes) in files.sorted(by: { $0.key < $1.key }) where name != "manifest.json" {
+            var files = files
+            let manifest = files.removeValue(forKey: "manifest.json") ?? Array("{}".utf8)
+            for (name, bytes) in files.sorted(by: { $0.key < $1.key }) {
                 try write(bytes, to: try writer.create(name), pieceByteCount: 1_000_000)
             }
-            let manifest = files["manifest.json"] ?? Array("{}".utf8)
             try write(manifest, to: try writer.create("manifest.json"), pieceByteCount: 7)
         }
 
@@ -64,7 +65,9 @@ import Testing
             try file.finish()
         }
 
-        func read(_ file: String, of backup: String, pieceByteCount: Int = 1 << 20) throws -> [UInt8] {
+        func read(
+            _ file: String, of backup: String, pieceByteCount: Int = 1 << 20
+        ) throws -> [UInt8] {
             var whole: [UInt8] = []
             var piece = [UInt8](repeating: 0, count: pieceByteCount)
             while true {
@@ -213,7 +216,8 @@ import Testing
         try StorageTests.bytes(6 << 20).withUnsafeBytes { try file.write($0) }
         writer.abandon()
         #expect(try place.storage.backups() == ["backup-0"])
-        #expect(try await StorageTests.leftovers(place) == ["backup-0/a", "backup-0/manifest.json"])
+        #expect(
+            try await StorageTests.leftovers(place) == ["backup-0/a", "backup-0/manifest.json"])
     }
 
     @Test("What is removed is gone, and removing again says so", arguments: Kind.allCases)

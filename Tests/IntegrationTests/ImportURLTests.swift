@@ -115,7 +115,7 @@ extension Integration {
                 let nobody = try run(
                     daybook, environment.merging(["AWS_ACCESS_KEY_ID": ""]) { $1 }, url)
                 #expect(nobody.status == 2 && nobody.errorText.contains("AWS_ACCESS_KEY_ID"))
-                let limited = try run(daybook, environment, url, "--max-download", "1K")
+                let limited = try run(daybook, environment, url, "--max-download", "500")
                 #expect(limited.status == 1 && limited.errorText.contains("--max-download"))
             }
         }
@@ -194,7 +194,7 @@ extension Integration {
             try await withWeb(start: false) { daybook, web, environment in
                 for path in ["jobs.csv", "endless/jobs.csv"] {
                     let result = try run(
-                        daybook, environment, web.url(path), "--max-download", "1K")
+                        daybook, environment, web.url(path), "--max-download", "500")
                     #expect(result.status == 1)
                     #expect(result.errorText.contains("--max-download"), "\(result.errorText)")
                 }

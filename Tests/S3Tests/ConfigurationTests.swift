@@ -14,16 +14,27 @@ import Testing
         "A bucket's place follows from the environment",
         arguments: [
             (["AWS_REGION": "eu-central-1"], "https", "books.s3.eu-central-1.amazonaws.com", "/a"),
-            (["AWS_DEFAULT_REGION": "cn-north-1"], "https", "books.s3.cn-north-1.amazonaws.com.cn",
-                "/a"),
-            (["AWS_REGION": "us-east-1", "DAYBOOK_S3_PATH_STYLE": "true"], "https",
-                "s3.us-east-1.amazonaws.com", "/books/a"),
-            (["DAYBOOK_S3_ENDPOINT": "https://Storage.example.com/"], "https",
-                "storage.example.com", "/books/a"),
-            (["DAYBOOK_S3_ENDPOINT": "https://s.example:444", "DAYBOOK_S3_PATH_STYLE": "false"],
-                "https", "books.s.example:444", "/a"),
-            (["DAYBOOK_S3_ENDPOINT": "http://127.0.0.1:9000"], "http", "127.0.0.1:9000",
-                "/books/a"),
+            (
+                ["AWS_DEFAULT_REGION": "cn-north-1"], "https",
+                "books.s3.cn-north-1.amazonaws.com.cn",
+                "/a"
+            ),
+            (
+                ["AWS_REGION": "us-east-1", "DAYBOOK_S3_PATH_STYLE": "true"], "https",
+                "s3.us-east-1.amazonaws.com", "/books/a"
+            ),
+            (
+                ["DAYBOOK_S3_ENDPOINT": "https://Storage.example.com/"], "https",
+                "storage.example.com", "/books/a"
+            ),
+            (
+                ["DAYBOOK_S3_ENDPOINT": "https://s.example:444", "DAYBOOK_S3_PATH_STYLE": "false"],
+                "https", "books.s.example:444", "/a"
+            ),
+            (
+                ["DAYBOOK_S3_ENDPOINT": "http://127.0.0.1:9000"], "http", "127.0.0.1:9000",
+                "/books/a"
+            ),
             (["DAYBOOK_S3_ENDPOINT": "http://[::1]:9000"], "http", "[::1]:9000", "/books/a"),
             (["DAYBOOK_S3_ENDPOINT": "http://localhost"], "http", "localhost", "/books/a"),
         ])

@@ -87,9 +87,11 @@ import Testing
         let elsewhere = "<Error><Code>PermanentRedirect</Code><Message>Elsewhere.</Message></Error>"
         for (status, body, code) in [
             (403, "", "Forbidden"), (301, elsewhere, "PermanentRedirect"),
+            (307, elsewhere, "PermanentRedirect"),
             (400, "<Error><Code>MalformedXML</Code></Error>", "MalformedXML"),
         ] {
-            let proxy = try proxy(.init(.answer(status: status, body: body)))
+            let location = "Location: \(server.url)/books/final/b\r\n"
+            let proxy = try proxy(.init(.answer(status: status, body: body, header: location)))
             defer { proxy.close() }
             let client = try client(of: server, url: proxy.url)
             let error = await #expect(throws: S3Error.self) {
@@ -130,7 +132,8 @@ import Testing
     @Test("A failure that comes in an answer of 200 is a failure")
     func lateFailure() async throws {
         let late = FaultyProxy.Fault.answer(
-            status: 200, body: "<Error><Code>EntityTooSmall</Code><Message>Small.</Message></Error>")
+            status: 200,
+            body: "<Error><Code>EntityTooSmall</Code><Message>Small.</Message></Error>")
         let proxy = try proxy(.init(late, where: "POST /books/late/a?uploadId="))
         defer { proxy.close() }
         let client = try client(of: server, url: proxy.url)
@@ -167,14 +170,14 @@ import Testing
         let proxy = try proxy(.init(long, count: 3))
         defer { proxy.close() }
         let client = try client(of: server, url: proxy.url)
-        for range in [0..<100 as Range<UInt64>, 0..<200_000] {
+        let cases: [(Range<UInt64>, String)] = [
+            (0..<100, "more than 100 bytes"), (0..<200_000, "another part"),
+        ]
+        for (range, text) in cases {
             let error = await #expect(throws: S3Error.self) {
                 try await client.get("strange/a", in: bucket, range: range)
             }
-            guard case .malformedAnswer = error else {
-                Issue.record("\(String(describing: error))")
-                continue
-            }
+            #expect(error?.description.contains(text) == true, "\(String(describing: error))")
         }
         await #expect(throws: S3Error.self) { try await client.list("", in: bucket) }
         #expect(proxy.requests.count == 3)
@@ -182,7 +185,7 @@ import Testing
 
     @Test("A body that is changed on its way is refused: its digest was signed")
     func tampered() async throws {
-        let proxy = try proxy(.init(.altered, count: 2))
+        let proxy = try proxy(.init(.altered))
         defer { proxy.close() }
         let client = try client(of: server, url: proxy.url)
         let error = await #expect(throws: S3Error.self) {

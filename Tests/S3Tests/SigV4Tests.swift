@@ -131,7 +131,9 @@ import Testing
         let names = ["prefix", "partNumber", "uploads", "a", "A", "é", "list-type"]
         let chosen = names.shuffled(using: &generator)
             .prefix(Int.random(in: 0...4, using: &generator))
-        let headers = [["range", "bytes=0-9"], ["x-amz-meta-a", "  b   c "], ["if-match", "\"e\""]]
+        let headers = [
+            ["range", "bytes=0-9"], ["x-amz-meta-a", "  b   c "], ["if-match", "\"e\""],
+        ]
         let methods = ["GET", "PUT", "POST", "DELETE", "HEAD"]
         let minute = Int.random(in: 10...59, using: &generator)
         return Sample(

@@ -6,8 +6,9 @@ import Synchronization
 public final class FaultyProxy: Sendable {
     /// What becomes of a request.
     public enum Fault: Sendable {
-        /// It is answered with a status and a body, and never gets to the server.
-        case answer(status: Int, body: String)
+        /// It is answered with a status, a body and perhaps a line of header (with its end), and
+        /// never gets to the server.
+        case answer(status: Int, body: String, header: String = "")
         /// The connection is closed, and the request never gets to the server.
         case lost
         /// The server gets it, and its answer does not come back.
@@ -76,15 +77,17 @@ public final class FaultyProxy: Sendable {
         defer { Foundation.close(client) }
         guard let (head, bytes) = readRequest(client) else { return }
         switch fault(of: head) {
-        case .answer(let status, let body):
+        case .answer(let status, let body, let header):
             let text =
                 "HTTP/1.1 \(status) Spoiled\r\nContent-Length: \(body.utf8.count)\r\n"
-                + "Connection: close\r\n\r\n\(body)"
+                + "Connection: close\r\n\(header)\r\n\(body)"
             write(Data(text.utf8), to: client)
             shutdown(client, CInt(SHUT_WR))
         case .lost: return
         case .answerLost: _ = answer(to: bytes)
-        case .altered: write(answer(to: bytes.dropLast() + [bytes[bytes.count - 1] ^ 1]), to: client)
+        case .altered:
+            let last = bytes[bytes.count - 1] ^ 1
+            write(answer(to: bytes.dropLast() + [last]), to: client)
         case .answerCut(let byteCount): write(answer(to: bytes).prefix(byteCount), to: client)
         case nil: write(answer(to: bytes), to: client)
         }

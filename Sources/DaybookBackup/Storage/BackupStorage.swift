@@ -1,7 +1,8 @@
 /// Where backups are kept: a folder of this machine, or a bucket. Every call may block.
 ///
 /// A backup is a folder of files. It is there as a whole or not at all: what is written becomes
-/// visible with `BackupFolderWriter.commit`, and a crash before leaves nothing that `backups` names.
+/// visible with `BackupFolderWriter.commit`, and a crash before leaves nothing that `backups`
+/// names.
 public protocol BackupStorage: Sendable {
     /// What people call it: a path, or a URL.
     var name: String { get }

@@ -32,8 +32,9 @@ public enum BackupTarget {
             return nil
         }
         let scheme = target[..<end]
-        let isScheme = scheme.unicodeScalars.allSatisfy {
-            $0.isASCII && ($0.properties.isAlphabetic || "0123456789+-.".unicodeScalars.contains($0))
+        let isScheme = scheme.allSatisfy { character in
+            character.isASCII
+                && (character.isLetter || character.isNumber || "+-.".contains(character))
         }
         return isScheme ? scheme.lowercased() : nil
     }

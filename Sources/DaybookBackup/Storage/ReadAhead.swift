@@ -47,7 +47,8 @@ final class ReadAhead: Sendable {
             let start = Int(position - window.start)
             let copied = min(room.count, window.bytes.readableBytes - start)
             window.bytes.withUnsafeReadableBytes { bytes in
-                room.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<start + copied]))
+                let part = bytes[start..<start + copied]
+                room.copyMemory(from: UnsafeRawBufferPointer(rebasing: part))
             }
             count += copied
             if count < buffer.count, window.isLast {

@@ -30,7 +30,8 @@ class Handler(WSGIRequestHandler):
 
 def refusal(start_response, code):
     body = f"<Error><Code>{code}</Code><Message>The body is another.</Message></Error>".encode()
-    start_response("400 Bad Request", [("Content-Length", str(len(body))), ("Connection", "close")])
+    headers = [("Content-Length", str(len(body))), ("Connection", "close")]
+    start_response("400 Bad Request", headers)
     return [body]
 
 
