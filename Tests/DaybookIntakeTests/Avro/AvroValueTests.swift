@@ -261,7 +261,7 @@ struct AvroValueTests {
         let values: [(AvroValue, String)] = [
             (.union(3, .double(-0.0)), "-0"), (.union(2, .float(-0.0)), "-0.0"),
             (.union(1, .long(.max)), "9223372036854775807"), (.union(1, .long(0)), "0"),
-            (.union(2, .float(1.5)), "1.5"), (.union(3, .double(5e-324)), "5e-324"),
+            (.union(2, .float(1.5)), "1.5"), (.union(3, .double(.leastNonzeroMagnitude)), "5e-324"),
             (.union(0, .null), "null"),
         ]
         let file = try AvroFiles.file(
