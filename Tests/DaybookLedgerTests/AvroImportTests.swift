@@ -158,7 +158,11 @@ struct AvroImportTests {
             }
             #expect(offset > 1_000 && offset < bytes.count)
             try bench.open()
-            #expect(try verdicts(bench).count == 10_000)
+            var whole = 0
+            var reader = try ContainerReader(Bytes(bytes))
+            while let block = try? reader.nextBlock() { whole += block.count }
+            let seed = "seed \(random.seed)"
+            #expect(try verdicts(bench).count == whole / 5_000 * 5_000, "\(seed)")
             let key = request(bytes).key("done")
             #expect(try await bench.ledger.control(idempotencyKey: key) == nil)
         }

@@ -25,20 +25,28 @@ public struct Importer: Sendable {
         self.dictionary = dictionary
     }
 
-    /// Imports the bytes that `next` gives, until it gives nil.
+    /// Imports the bytes that `next` gives, until it gives nil. Batches that were cut before an
+    /// error are waited for.
     ///
     /// - Parameter progress: is told after each batch how many bytes of the file and how many rows
     ///   are done.
     public func run(
         _ request: ImportRequest,
         progress: @Sendable (_ byteCount: Int64, _ rowCount: Int64) -> Void = { _, _ in },
-        next: () async throws -> Bytes?
+        next nextBytes: () async throws -> Bytes?
     ) async throws(ImportError) -> ImportSummary {
         precondition(request.table == judge.table.name, "a file goes into the judge's table")
         if let done = try await earlierImport(request) { return done }
         var running = try Running(request, judge: judge)
         var queue: [(answer: Answer, byteCount: Int64)] = []
-        while let chunk = try await running.cut(next) {
+        while true {
+            let next: Running.Chunk?
+            do throws(ImportError) { next = try await running.cut(nextBytes) } catch {
+                // The batches before the fault stay; the caller is told when they are there.
+                while !queue.isEmpty { try? await running.take(&queue, progress) }
+                throw error
+            }
+            guard let chunk = next else { break }
             let submission = submission(chunk.step, batch: chunk.batch, chunk.number, request)
             // A full queue refuses at once; this batch must not be overtaken by the next.
             while !queue.isEmpty, queue.count >= Self.inFlightCount {
