@@ -66,18 +66,19 @@ enum BackupPlace {
         BackupJournal(path: settings.dataFolder + "/backups.json")
     }
 
-    /// Holds a backup against itself and, if it is at hand, the ledger's log.
-    static func verify(
+    /// What holds a backup against itself and, if it is at hand, the ledger's log.
+    static func verifier(
         _ source: BackupSource, log: (any SegmentedLog)?, _ settings: Settings,
         limit: Int = 1000
-    ) throws -> BackupVerification {
+    ) -> BackupVerifier {
         let catalog = try? CatalogLoader.load(folder: settings.catalogFolder() + "/projections")
         var options = BackupVerifier.Options()
         options.comparison.sampleLimit = limit
-        let verifier = BackupVerifier(
+        return BackupVerifier(
             source, log: log, catalog: catalog, trustedKey: trustedKey(settings),
             options: options)
-        defer { Console.endProgress() }
-        return try verifier.run { what, done in Console.progress("\(what): \(done)") }
     }
+
+    /// Shows how far a verification is.
+    static func show(_ what: String, _ done: Int64) { Console.progress("\(what): \(done)") }
 }

@@ -37,6 +37,13 @@ extension World {
         return try BackupSource(manifest.name, in: backups)
     }
 
+    /// What holds a backup against itself and the log.
+    func verifier(_ source: BackupSource) throws -> BackupVerifier {
+        BackupVerifier(
+            source, log: try reader(), catalog: catalog,
+            trustedKey: try signingKey().publicKey)
+    }
+
     /// Restores from a backup, or from the log.
     @discardableResult
     func restore(
@@ -46,7 +53,7 @@ extension World {
         options.patienceSeconds = 5
         change(&options)
         return try Restore(
-            from: source, catalog: catalog, options: options, log: { [log] in log },
+            from: try source.map { try verifier($0).prove() }, catalog: catalog, options: options, log: { [log] in log },
             connect: { [conninfo] in try PostgresConnection(.init(conninfo: conninfo)) },
             clock: { .max / 2 }
         ).run()

@@ -58,6 +58,7 @@ import Testing
     private func run(_ world: World, _ random: inout SeededGenerator) async throws -> Bool {
         var model = Shops()
         var backups: [BackupSource] = []
+        try model.append(to: world, &random)
         for _ in 0..<Int.random(in: 1...4, using: &random) {
             for _ in 0..<Int.random(in: 0...4, using: &random) {
                 try model.append(to: world, &random)

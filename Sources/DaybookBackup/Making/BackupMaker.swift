@@ -22,6 +22,8 @@ public struct BackupMaker {
         public var codec = ContainerCodec.deflate
         /// The codec's level; nil is its own default.
         public var level: Int?
+        /// How many bytes of rows make a block of a file, before compression.
+        public var blockByteCount = 128 << 10
         /// The folder whose log is copied too; nil copies none.
         public var logFolder: String?
         /// How long tables that are not at one position are waited for, in seconds.
@@ -204,7 +206,7 @@ public struct BackupMaker {
         let total = try estimate(table)
         let dump = TableDump(
             connection: connection, table: table, schema: options.schema,
-            hashKey: RowHashKey(head.ledger))
+            hashKey: RowHashKey(head.ledger), blockByteCount: options.blockByteCount)
         let outcome = try dump.run(
             into: try folder.create(file), codec: options.codec, level: options.level,
             metadata: Dictionary(

@@ -14,6 +14,8 @@ struct TableDump {
     /// The schema that the table is in.
     let schema: String
     let hashKey: RowHashKey
+    /// How many bytes make a block, before compression.
+    let blockByteCount: Int
 
     /// What came of a table.
     struct Outcome {
@@ -21,9 +23,6 @@ struct TableDump {
         let digest: RowDigest
         let file: TableFile.Outcome
     }
-
-    /// How many bytes make a block, before compression.
-    static let blockByteCount = 128 << 10
 
     /// Inside the caller's transaction. `progress` is told the rows so far, now and then.
     func run(
@@ -51,7 +50,7 @@ struct TableDump {
         _ transcoder: CopyTranscoder, to output: TableFile, _ progress: (Int64) throws -> Void
     ) throws -> (rowCount: Int64, digest: RowDigest) {
         var digest = RowDigest()
-        var block = ByteSink(capacity: TableDump.blockByteCount + 4096)
+        var block = ByteSink(capacity: blockByteCount + 4096)
         var blockRowCount = 0
         var isFirst = true
         _ = try connection.copyOut(query(transcoder)) { piece in
@@ -65,17 +64,17 @@ struct TableDump {
             try transcoder.append(row, to: &block)
             digest.add(row: row, key: hashKey)
             blockRowCount += 1
-            if block.count >= TableDump.blockByteCount {
-                try TableDump.send(&block, &blockRowCount, to: output)
+            if block.count >= blockByteCount {
+                try send(&block, &blockRowCount, to: output)
                 try progress(Int64(digest.rowCount))
             }
         }
-        try TableDump.send(&block, &blockRowCount, to: output)
+        try send(&block, &blockRowCount, to: output)
         try progress(Int64(digest.rowCount))
         return (Int64(digest.rowCount), digest)
     }
 
-    private static func send(
+    private func send(
         _ block: inout ByteSink, _ rowCount: inout Int, to output: TableFile
     ) throws {
         guard rowCount > 0 else { return }

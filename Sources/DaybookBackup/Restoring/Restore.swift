@@ -59,7 +59,7 @@ public final class Restore {
     private let clock: () -> Microseconds
     private let onProgress: @Sendable (RebuildProgress) -> Void
 
-    /// A restore from `source`, or from the log if that is nil. The backup was verified.
+    /// A restore from a backup, or from the log if that is nil.
     ///
     /// - Parameters:
     ///   - log: The log as it is now; asked again whenever more is wanted.
@@ -67,13 +67,13 @@ public final class Restore {
     ///   - clock: The wall clock: a time that has not come yet is no target.
     ///   - onProgress: Called a few times a second, on several threads.
     public init(
-        from source: BackupSource?, catalog: Catalog, options: Options,
+        from proven: ProvenBackup?, catalog: Catalog, options: Options,
         log: @escaping () throws -> any LogSource,
         connect: @escaping @Sendable () throws -> PostgresConnection,
         clock: @escaping () -> Microseconds,
         onProgress: @escaping @Sendable (RebuildProgress) -> Void = { _ in }
     ) {
-        self.source = source
+        source = proven?.source
         self.catalog = catalog
         self.options = options
         self.log = log
@@ -87,8 +87,16 @@ public final class Restore {
     /// - Throws: `BackupError.refused` if it is outside the log, inside a batch, or before the
     ///   backup; `LogError`.
     public func plan() throws -> (point: RestorePoint, projections: [String]) {
-        let names = try projectionNames()
-        let point = try options.target.resolve(in: try log(), now: clock())
+        try Restore.plan(from: source, catalog, options, log: try log(), now: clock())
+    }
+
+    /// The same before the backup was verified, which takes its time.
+    public static func plan(
+        from source: BackupSource?, _ catalog: Catalog, _ options: Options, log: any LogSource,
+        now: Microseconds
+    ) throws -> (point: RestorePoint, projections: [String]) {
+        let names = try projectionNames(from: source, catalog, options)
+        let point = try options.target.resolve(in: log, now: now)
         if let source {
             guard source.head.ledger == point.head.ledger else {
                 throw BackupError.contradiction(
@@ -101,7 +109,7 @@ public final class Restore {
                         + "\(point.head.position): take an earlier backup, or --from log")
             }
         }
-        if let destination = options.destination { try refuse(destination) }
+        if let destination = options.destination { try refuse(destination, live: options.schema) }
         return (point, names)
     }
 
@@ -142,7 +150,9 @@ public final class Restore {
     private var isHeld: Bool { options.destination == nil && options.target != .head }
 
     /// The tables, each followed by the aggregates made from it.
-    private func projectionNames() throws(BackupError) -> [String] {
+    private static func projectionNames(
+        from source: BackupSource?, _ catalog: Catalog, _ options: Options
+    ) throws(BackupError) -> [String] {
         let tables = options.tables ?? catalog.tables.map(\.name)
         var names: [String] = []
         for table in tables {
@@ -197,9 +207,11 @@ public final class Restore {
             + "\(time), restored from \(from) by Daybook; not kept up to date"
     }
 
-    private func refuse(_ destination: String) throws(BackupError) {
+    private static func refuse(
+        _ destination: String, live schema: String
+    ) throws(BackupError) {
         let isOurs =
-            destination == options.schema || destination.hasPrefix("daybook")
+            destination == schema || destination.hasPrefix("daybook")
             || destination.hasPrefix("pg_") || destination == "information_schema"
         if isOurs || destination.isEmpty {
             throw .refused("\(destination) cannot be restored into; name a schema of its own")

@@ -39,8 +39,14 @@ public struct BackupDrill {
         }
     }
 
-    private let verifier: BackupVerifier
-    private let restore: Restore
+    private let source: BackupSource
+    private let catalog: Catalog
+    private let options: Restore.Options
+    private let segments: any SegmentedLog
+    private let log: () throws -> any LogSource
+    private let connect: @Sendable () throws -> PostgresConnection
+    private let clock: () -> Microseconds
+    private let onProgress: @Sendable (RebuildProgress) -> Void
 
     /// A drill of `source`.
     ///
@@ -55,16 +61,20 @@ public struct BackupDrill {
         clock: @escaping () -> Microseconds,
         onProgress: @escaping @Sendable (RebuildProgress) -> Void = { _ in }
     ) {
-        verifier = BackupVerifier(source, log: segments, catalog: catalog)
+        self.source = source
+        self.catalog = catalog
+        self.segments = segments
+        self.log = log
+        self.connect = connect
+        self.clock = clock
+        self.onProgress = onProgress
         var options = Restore.Options(migrationsFolder: migrationsFolder)
         options.schema = schema
         options.tables = source.manifest.tables.map(\.table).filter { table in
             catalog.table(named: table) != nil
         }
         options.isDryRun = true
-        restore = Restore(
-            from: source, catalog: catalog, options: options, log: log, connect: connect,
-            clock: clock, onProgress: onProgress)
+        self.options = options
     }
 
     /// Drills. Blocks.
@@ -73,10 +83,14 @@ public struct BackupDrill {
     public func run(
         progress: BackupVerifier.Progress = { _, _ in }
     ) throws -> Outcome {
-        let verification = try verifier.run(progress: progress)
-        guard verification.isSound else {
+        let verification = try BackupVerifier(source, log: segments, catalog: catalog)
+            .run(progress: progress)
+        guard let proven = ProvenBackup(source, verification) else {
             return Outcome(verification: verification, projections: [])
         }
+        let restore = Restore(
+            from: proven, catalog: catalog, options: options, log: log, connect: connect,
+            clock: clock, onProgress: onProgress)
         return Outcome(verification: verification, projections: try restore.run().projections)
     }
 }

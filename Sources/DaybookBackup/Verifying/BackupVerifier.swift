@@ -23,7 +23,7 @@ public struct BackupVerifier {
     /// What is being done, for people who wait: a file or table, and bytes or rows so far.
     public typealias Progress = (_ what: String, _ done: Int64) -> Void
 
-    private let source: BackupSource
+    let source: BackupSource
     private let log: (any SegmentedLog)?
     private let catalog: Catalog?
     private let trustedKey: VerifyingKey?

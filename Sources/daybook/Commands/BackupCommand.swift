@@ -271,6 +271,8 @@ struct BackupVerify: AsyncParsableCommand {
                         + "--files-only to check its files alone")
             }
         }
-        return try BackupPlace.verify(source, log: log, settings, limit: limit)
+        defer { Console.endProgress() }
+        return try BackupPlace.verifier(source, log: log, settings, limit: limit)
+            .run(progress: BackupPlace.show)
     }
 }

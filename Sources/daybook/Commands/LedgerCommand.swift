@@ -48,7 +48,9 @@ struct LedgerCreate: AsyncParsableCommand {
         let command = self
         let source = try await offPool {
             let source = try BackupPlace.open(command.fromBackup, command.settings)
-            let verification = try BackupPlace.verify(source, log: nil, command.settings)
+            let verification = try BackupPlace.verifier(source, log: nil, command.settings)
+                .run(progress: BackupPlace.show)
+            Console.endProgress()
             if let summary = verification.summary {
                 throw CommandFailure(
                     .failed, "\(source.name) is not what its manifest says: \(summary)")

@@ -98,14 +98,14 @@ struct RestoreCommand: AsyncParsableCommand {
         options.allowsDangling = allowDangling
         options.patienceSeconds = patience
         let source = from == "log" ? nil : try BackupPlace.open(from, settings)
-        let restore = Restore(
-            from: source, catalog: side.catalog, options: options, log: { try side.log() },
-            connect: { try side.connect() }, clock: SystemClock.wall,
-            onProgress: { Console.progress($0.text) })
-        let (point, names) = try restore.plan()
+        let (point, names) = try Restore.plan(
+            from: source, side.catalog, options, log: try side.log(), now: SystemClock.wall())
         say(point, names, source)
-        if let source { try prove(source) }
-        return try restore.run()
+        return try Restore(
+            from: try source.map(prove), catalog: side.catalog, options: options,
+            log: { try side.log() }, connect: { try side.connect() }, clock: SystemClock.wall,
+            onProgress: { Console.progress($0.text) }
+        ).run()
     }
 
     /// What the target stands for, before anything happens.
@@ -119,12 +119,11 @@ struct RestoreCommand: AsyncParsableCommand {
     }
 
     /// Refuses a backup that is not what the log says.
-    private func prove(_ source: BackupSource) throws {
-        let log = try LogReader.open(folder: settings.dataFolder)
-        let verification = try BackupPlace.verify(source, log: log, settings, limit: 10)
-        if let summary = verification.summary {
-            throw BackupError.notProven(source.name, summary)
-        }
+    private func prove(_ source: BackupSource) throws -> ProvenBackup {
+        defer { Console.endProgress() }
+        return try BackupPlace.verifier(
+            source, log: try LogReader.open(folder: settings.dataFolder), settings, limit: 10
+        ).prove(progress: BackupPlace.show)
     }
 
     private func show(_ report: Restore.Report) {
