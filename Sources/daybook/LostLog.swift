@@ -1,4 +1,6 @@
 import DaybookBackup
+import DaybookLog
+import DaybookProjections
 import DaybookSegments
 import Foundation
 import Postgres
@@ -10,6 +12,12 @@ enum LostLog {
         let path = settings.dataFolder + "/log"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         return names.allSatisfy { !$0.hasSuffix(".avro.lz4") }
+    }
+
+    /// The ledger whose tables the Postgres has in which a new ledger is to begin; nil if it has
+    /// none, or does not answer. Blocks.
+    static func ledgerInPostgres(_ settings: Settings) -> LedgerID? {
+        try? use(settings) { try ProjectionHead.ledger($0) }
     }
 
     /// Runs `body` on a connection. A private cluster that stands still is started for it, and

@@ -115,6 +115,7 @@ public final class Restore {
     ///   tables are as they were then.
     public func run() throws -> Report {
         let (point, names) = try plan()
+        try refuseTaken(names)
         var report = Report(point: point)
         var rebuilds: [Rebuild] = []
         for name in names {
@@ -227,6 +228,21 @@ public final class Restore {
         let from = source.map { "backup \($0.name) and the log" } ?? "the log"
         return "The tables of ledger \(point.head.ledger) at position \(point.head.position)"
             + "\(time), restored from \(from) by Daybook; not kept up to date"
+    }
+
+    /// Tables that stand where the restored ones are to go are found before the work is done.
+    private func refuseTaken(_ names: [String]) throws {
+        guard let destination = options.destination else { return }
+        let connection = try connect()
+        for name in names {
+            let table = SQL.identifier(destination, name)
+            let found = try connection.query(
+                "SELECT to_regclass($1) IS NOT NULL", [.text(table)])
+            guard found[0].bool(0) != true else {
+                throw BackupError.refused(
+                    "there is a table \(table) already: drop it, or name another schema")
+            }
+        }
     }
 
     private func refuse(_ destination: String) throws(BackupError) {
