@@ -78,7 +78,7 @@ extension Integration {
             }
         }
 
-        @Test("Each difference of a backup that was made of an edited table is named with its event")
+        @Test("What differs in a backup of an edited table is named with its event")
         func editedBefore() async throws {
             try await withDaybook { daybook in
                 try await daybook.importHistory()
@@ -99,7 +99,7 @@ extension Integration {
             }
         }
 
-        @Test("A target that is outside the log or inside a batch is exit 2, and nothing is touched")
+        @Test("A target outside the log or inside a batch is exit 2, and nothing is touched")
         func wrongTargets() async throws {
             try await withDaybook { daybook in
                 try await daybook.importHistory()
@@ -143,7 +143,8 @@ extension Integration {
                 let allowed = try daybook.json(at + ["--allow-dangling"], as: Restored.self)
                 let dangling = try #require(allowed.dangling.first)
                 #expect(dangling.table == "hired_employees" && dangling.references == "departments")
-                #expect("\(dangling.rows)\n" == (try daybook.sql("SELECT count(*) FROM hired_employees")))
+                let hires = try daybook.sql("SELECT count(*) FROM hired_employees")
+                #expect("\(dangling.rows)\n" == hires)
                 #expect(allowed.held && dangling.keys.count == 5)
                 #expect(try daybook.sql("SELECT count(*) FROM departments") == "0\n")
                 #expect(try daybook.run(["projections", "resume", "departments"]).status == 0)

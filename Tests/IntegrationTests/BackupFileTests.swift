@@ -152,7 +152,9 @@ extension Integration {
                     let status = create.waitForExit(timeoutSeconds: 10)
                     if status == 128 + SIGKILL { cutShort += 1 }
                     let left = try files.contentsOfDirectory(atPath: vault)
-                    let whole = left.filter { $0.hasPrefix("backup-") }
+                    let whole = left.filter { !$0.hasSuffix(".tmp") }
+                    let halfCount = left.count - whole.count
+                    #expect(halfCount <= 1, "what was left before is gone")
                     #expect(try names(in: daybook) == whole.sorted())
                     for name in whole {
                         #expect(files.fileExists(atPath: "\(vault)/\(name)/manifest.sig"))
@@ -162,6 +164,7 @@ extension Integration {
                 #expect(cutShort > 0)
                 let made = try daybook.backUp()
                 #expect(try names(in: daybook) == [made.backup])
+                #expect(try files.contentsOfDirectory(atPath: vault) == [made.backup])
                 #expect(try daybook.run(["backup", "verify", made.folder]).status == 0)
             }
         }

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -117,18 +118,26 @@ extension DaybookServer {
 
 /// A time as a person types it, with an offset that is not zero.
 func timeNow() -> String {
-    Date.now.formatted(
-        Date.ISO8601FormatStyle(
-            includingFractionalSeconds: true,
-            timeZone: TimeZone(secondsFromGMT: 5_400) ?? .gmt
-        ).timeZone(separator: .colon))
+    let formatter = ISO8601DateFormatter()
+    formatter.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
+    formatter.timeZone = TimeZone(secondsFromGMT: 5_400)
+    return formatter.string(from: .now)
+}
+
+/// Something that is said once, from one task to another.
+private final class Flag: Sendable {
+    private let state = Mutex(false)
+    var isSet: Bool { state.withLock { $0 } }
+    func set() { state.withLock { $0 = true } }
 }
 
 /// Appends jobs one after the other while `body` runs; every one must be taken.
 func whileAppending(_ daybook: DaybookServer, _ body: () throws -> Void) async throws {
+    // Not cancelled: that would break off the request under way.
+    let isDone = Flag()
     let appending = Task { [client = daybook.client] in
         var count = 0
-        while !Task.isCancelled {
+        while !isDone.isSet {
             count += 1
             let row = #"{"id": \#(500_000 + count), "job": "Meanwhile"}"#
             let answer = try await client.append(row, to: "jobs")
@@ -137,9 +146,9 @@ func whileAppending(_ daybook: DaybookServer, _ body: () throws -> Void) async t
         }
         return count
     }
-    defer { appending.cancel() }
+    defer { isDone.set() }
     try body()
-    appending.cancel()
+    isDone.set()
     #expect(try await appending.value > 0)
     try await daybook.waitUntilProjected("jobs")
 }
