@@ -64,7 +64,7 @@ final class ProjectionStep {
     /// How many bytes a piece of a COPY has.
     private static let pieceByteCount = 1 << 17
 
-    /// A step of the batches below `end`, which lies between two, as does every participant's place.
+    /// A step of the batches below `end`; that and every participant's place lie between two batches.
     init(
         _ connection: PostgresConnection, into destination: Destination,
         transcoders: TranscoderSet, participants: [Participant], end: Position = .max

@@ -12,6 +12,7 @@ struct LedgerStatus: Decodable {
     let durable_position: Int
     let projections: [String: Projection]
     let postgres: String?
+    let postgres_state: String?
 
     struct Projection: Decodable {
         let position: Int

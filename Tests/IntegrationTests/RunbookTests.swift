@@ -176,6 +176,7 @@ extension Integration {
                 try await wait("the projector to see it") {
                     try daybook.status().projections["jobs"]?.state == "halted"
                 }
+                #expect(try daybook.status().postgres_state == "connected")
                 let saved = try saveRows(from: back.position, daybook, scenario)
                 #expect(saved["jobs"]?.count == 10 && saved["departments"]?.isEmpty == true)
                 let restored = try scenario.json(
