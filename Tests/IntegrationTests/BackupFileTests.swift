@@ -140,13 +140,18 @@ extension Integration {
                 let files = FileManager.default
                 var cutShort = 0
                 for _ in 0..<8 {
+                    let start = Date.now
                     let create = try BackgroundProcess(
                         daybookBinary, ["backup", "create", "--out", vault],
                         environment: daybook.environment, folder: daybook.folder.path)
                     // The table that takes longest is under way.
                     try await wait("a file of it") {
                         let all = files.enumerator(atPath: vault)?.allObjects as? [String] ?? []
-                        return all.contains { $0.hasSuffix("hired_employees.avro") }
+                        return all.contains { file in
+                            guard file.hasSuffix("hired_employees.avro") else { return false }
+                            let facts = try? files.attributesOfItem(atPath: "\(vault)/\(file)")
+                            return (facts?[.modificationDate] as? Date).map { $0 > start } ?? false
+                        }
                     }
                     create.signal(SIGKILL)
                     let status = create.waitForExit(timeoutSeconds: 10)
