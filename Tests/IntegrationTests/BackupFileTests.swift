@@ -140,18 +140,13 @@ extension Integration {
                 let files = FileManager.default
                 var cutShort = 0
                 for _ in 0..<8 {
-                    let start = Date.now
+                    let before = dates(of: "hired_employees.avro", in: vault)
                     let create = try BackgroundProcess(
                         daybookBinary, ["backup", "create", "--out", vault],
                         environment: daybook.environment, folder: daybook.folder.path)
                     // The table that takes longest is under way.
                     try await wait("a file of it") {
-                        let all = files.enumerator(atPath: vault)?.allObjects as? [String] ?? []
-                        return all.contains { file in
-                            guard file.hasSuffix("hired_employees.avro") else { return false }
-                            let facts = try? files.attributesOfItem(atPath: "\(vault)/\(file)")
-                            return (facts?[.modificationDate] as? Date).map { $0 > start } ?? false
-                        }
+                        !dates(of: "hired_employees.avro", in: vault).subtracting(before).isEmpty
                     }
                     create.signal(SIGKILL)
                     let status = create.waitForExit(timeoutSeconds: 10)
@@ -172,6 +167,16 @@ extension Integration {
                 #expect(try files.contentsOfDirectory(atPath: vault) == [made.backup])
                 #expect(try daybook.run(["backup", "verify", made.folder]).status == 0)
             }
+        }
+
+        /// When the files of a name were last written to, wherever they are in a folder.
+        private func dates(of name: String, in folder: String) -> Set<Date> {
+            let files = FileManager.default
+            let all = files.enumerator(atPath: folder)?.allObjects as? [String] ?? []
+            let facts = all.filter { $0.hasSuffix("/\(name)") }.compactMap { path in
+                try? files.attributesOfItem(atPath: "\(folder)/\(path)")
+            }
+            return Set(facts.compactMap { $0[.modificationDate] as? Date })
         }
 
         private func names(in daybook: DaybookServer) throws -> [String] {
