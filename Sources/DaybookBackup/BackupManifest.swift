@@ -148,7 +148,8 @@ extension BackupManifest {
         }
         guard manifest.formatVersion == BackupManifest.version else {
             throw .badManifest(
-                backup, "its version is \(manifest.formatVersion), which this program does not know")
+                backup,
+                "its version is \(manifest.formatVersion), which this program does not know")
         }
         guard manifest.head != nil else {
             throw .badManifest(backup, "ledger, position and root make no state of a ledger")

@@ -11,6 +11,12 @@ public struct ProjectionHead: Sendable {
     /// Whether its tables are what the catalog has; they are made anew otherwise.
     public let isCurrent: Bool
 
+    /// The ledger whose projections a database has; nil if it has none.
+    public static func ledger(_ connection: PostgresConnection) throws -> LedgerID? {
+        let there = try connection.query("SELECT to_regclass('daybook.checkpoints') IS NOT NULL")
+        return there[0].bool(0) == true ? try Checkpoints.ledger(connection) : nil
+    }
+
     /// All projections of the catalog that have begun, by name.
     ///
     /// - Throws: `RebuildError.contradiction` if a checkpoint is of another ledger than `ledger`;

@@ -23,6 +23,8 @@ struct ProjectionLoop: Sendable {
             do {
                 try project()
             } catch ProjectionFault.contradiction(let reason) {
+                // Postgres itself has told it: whoever asks for it need not wait.
+                _ = board.set(.connected)
                 halt(reason)
             } catch ProjectionFault.checkpointMoved {
                 logger.notice("a checkpoint has moved, all are read again")

@@ -64,7 +64,8 @@ final class ProjectionStep {
     /// How many bytes a piece of a COPY has.
     private static let pieceByteCount = 1 << 17
 
-    /// A step of the batches below `end`, which lies between two, as does every participant's place.
+    /// A step of the batches below `end`, which lies between two of them, as does every
+    /// participant's place.
     init(
         _ connection: PostgresConnection, into destination: Destination,
         transcoders: TranscoderSet, participants: [Participant], end: Position = .max

@@ -29,8 +29,8 @@ struct VerifyReport {
             let rows = differences.found.rowCount
             let speed = Int(Double(rows) / max(seconds, 0.001))
             lines.append(
-                "\(name): \(rows) rows at position \(found.position), \(RowsText.verdict(differences))"
-                    + " (\(speed) rows/s)")
+                "\(name): \(rows) rows at position \(found.position), "
+                    + "\(RowsText.verdict(differences)) (\(speed) rows/s)")
             lines += RowsText.rows(differences, columns: found.columns)
         }
         if let repair {

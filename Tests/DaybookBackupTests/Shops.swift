@@ -132,7 +132,8 @@ struct Shops {
         let shop = shops.randomElement(using: &random) ?? ""
         let cents = Int64.random(in: -999_999_999...999_999_999, using: &random)
         let eighths = Int64.random(in: -800...800, using: &random)
-        let moment = Int64.random(in: -4_000_000_000_000_000...4_000_000_000_000_000, using: &random)
+        let moments: ClosedRange<Int64> = -4_000_000_000_000_000...4_000_000_000_000_000
+        let moment = Int64.random(in: moments, using: &random)
         let isPaid = Bool.random(using: &random)
         let (hasCents, hasWeight) = (Bool.random(using: &random), Bool.random(using: &random))
         let digit = Int.random(in: 0..<30, using: &random)

@@ -90,6 +90,20 @@ import Testing
         return Array(bytes[..<count])
     }
 
+    @Test("What another writes at the same time stays when one begins", arguments: Kind.allCases)
+    func twoWriters(kind: Kind) throws {
+        let place = try Place(kind)
+        let first = try place.storage.begin("backup-1-20261125T140300Z")
+        try place.write([1, 2, 3], to: try first.create("jobs.avro"), pieceByteCount: 3)
+        let second = try place.storage.begin("backup-2-20261125T140300Z")
+        try place.fill(second, ["jobs.avro": [4]])
+        try second.commit()
+        try place.fill(first, ["notes.avro": [5]])
+        try first.commit()
+        #expect(try place.storage.backups().count == 2)
+        #expect(try place.read("jobs.avro", of: "backup-1-20261125T140300Z") == [1, 2, 3])
+    }
+
     @Test("Nothing is there at first, and that is no error", arguments: Kind.allCases)
     func empty(kind: Kind) throws {
         let place = try Place(kind)

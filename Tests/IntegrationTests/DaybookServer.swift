@@ -12,6 +12,7 @@ struct LedgerStatus: Decodable {
     let durable_position: Int
     let projections: [String: Projection]
     let postgres: String?
+    let postgres_state: String?
 
     struct Projection: Decodable {
         let position: Int
@@ -50,7 +51,7 @@ final class DaybookServer {
     }
 
     /// The data directory.
-    var data: String { folder.path("data") }
+    var data: String { environment["DAYBOOK_DATA"] ?? folder.path("data") }
 
     /// The log's segments, oldest first.
     var segments: [String] {
@@ -93,6 +94,12 @@ final class DaybookServer {
 
     /// Takes another data dictionary at the next start.
     func use(catalog: String) { environment["DAYBOOK_CATALOG"] = catalog }
+
+    /// Begins elsewhere at the next start: in another data directory, with another Postgres.
+    func use(data: String? = nil, postgres: String? = nil) {
+        if let data { environment["DAYBOOK_DATA"] = data }
+        if let postgres { environment["DAYBOOK_POSTGRES"] = postgres }
+    }
 
     /// Runs a command of the program on this ledger.
     func run(_ arguments: [String], timeoutSeconds: Double = 120) throws -> ToolResult {

@@ -1,6 +1,7 @@
 import DaybookCatalog
 import DaybookLog
 import DaybookProjections
+import Foundation
 import Postgres
 
 /// Brings tables, and the aggregates made from them, to a state of the ledger: from the log, or
@@ -8,7 +9,7 @@ import Postgres
 ///
 /// All are built beside the live ones and compared with them; references are looked at; then all
 /// become live in one transaction, or are moved to a schema of their own. The audit is the record
-/// of what came, not a state: it stays as it is.
+/// of what came, not a state: it stays as it is, unless it is of another past than the log.
 ///
 /// Blocks: never called on the cooperative pool.
 public final class Restore {
@@ -50,6 +51,9 @@ public final class Restore {
         /// Whether the live tables stand still at the state, until they are resumed.
         public internal(set) var isHeld = false
     }
+
+    /// How long a server's log may take to show what its Postgres has already, in seconds.
+    private static let lateSeconds = 2.0
 
     private let source: BackupSource?
     private let catalog: Catalog
@@ -119,10 +123,16 @@ public final class Restore {
     ///   tables are as they were then.
     public func run() throws -> Report {
         let (point, names) = try plan()
+        try refuseTaken(names)
         var report = Report(point: point)
         var rebuilds: [Rebuild] = []
         for name in names {
-            let rebuild = try rebuild(name, to: point)
+            let rebuild = try rebuild(name, to: point, base: source)
+            try rebuild.build()
+            rebuilds.append(rebuild)
+        }
+        if try takesAuditAlong() {
+            let rebuild = try rebuild(auditProjectionName, to: point, base: nil)
             try rebuild.build()
             rebuilds.append(rebuild)
         }
@@ -170,14 +180,37 @@ public final class Restore {
         return names
     }
 
-    private func rebuild(_ name: String, to point: RestorePoint) throws -> Rebuild {
+    /// Whether the audit is of another past than the log, as after an older copy of a lost log was
+    /// put back. The audit would keep the projector from going on.
+    private func takesAuditAlong() throws -> Bool {
+        guard options.target == .head, options.destination == nil, options.tables == nil else {
+            return false
+        }
+        let connection = try connect()
+        let deadline = ContinuousClock.now + .seconds(Restore.lateSeconds)
+        while true {
+            let log = try log()
+            let heads = try ProjectionHead.all(connection, catalog: catalog, ledger: log.ledger)
+            guard let audit = heads[auditProjectionName]?.head else { return false }
+            if audit.position <= log.durable.position {
+                return try log.place(of: audit.position).head != audit
+            }
+            if ContinuousClock.now > deadline { return true }
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+    }
+
+    private func rebuild(
+        _ name: String, to point: RestorePoint, base: BackupSource?
+    ) throws -> Rebuild {
         var rebuildOptions = Rebuild.Options(migrationsFolder: options.migrationsFolder)
         rebuildOptions.schema = options.schema
         rebuildOptions.isDryRun = options.isDryRun || options.destination != nil
         rebuildOptions.comparesFirst = options.destination == nil
         rebuildOptions.sampleCount = options.sampleCount
         rebuildOptions.patienceSeconds = options.patienceSeconds
-        rebuildOptions.base = source
+        rebuildOptions.base = base
+        rebuildOptions.replacesAhead = true
         if options.target != .head || options.destination != nil {
             rebuildOptions.target = point.head
         }
@@ -205,6 +238,21 @@ public final class Restore {
         let from = source.map { "backup \($0.name) and the log" } ?? "the log"
         return "The tables of ledger \(point.head.ledger) at position \(point.head.position)"
             + "\(time), restored from \(from) by Daybook; not kept up to date"
+    }
+
+    /// Tables that stand where the restored ones are to go are found before the work is done.
+    private func refuseTaken(_ names: [String]) throws {
+        guard let destination = options.destination else { return }
+        let connection = try connect()
+        for name in names {
+            let table = SQL.identifier(destination, name)
+            let found = try connection.query(
+                "SELECT to_regclass($1) IS NOT NULL", [.text(table)])
+            guard found[0].bool(0) != true else {
+                throw BackupError.refused(
+                    "there is a table \(table) already: drop it, or name another schema")
+            }
+        }
     }
 
     private static func refuse(

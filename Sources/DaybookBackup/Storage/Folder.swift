@@ -55,6 +55,20 @@ enum Folder {
         }
     }
 
+    /// A descriptor that holds a folder's lock until it is closed; nil if another has it, or the
+    /// folder is not there. (`flock`)
+    static func lock(_ path: String) -> Int32? {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            close(descriptor)
+            errno = code
+            return nil
+        }
+        return descriptor
+    }
+
     /// Removes a folder and what is in it; nothing if it is not there.
     static func remove(_ path: String) throws(BackupStorageError) {
         guard access(path, F_OK) == 0 else { return }

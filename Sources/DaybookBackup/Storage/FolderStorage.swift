@@ -3,7 +3,8 @@ import Glibc
 /// Backups in a folder of this machine, each a folder of its own.
 ///
 /// A backup is written under a name that ends with `.tmp`, synced file by file and folder by
-/// folder, and then renamed. What a crash left half done is taken away by the next `begin`.
+/// folder, and then renamed. Whoever writes holds a lock on the folder meanwhile; so what a crash
+/// left half done is known, and is taken away by the next `begin`.
 public struct FolderStorage: BackupStorage {
     /// The folder's path.
     public let name: String
@@ -79,7 +80,19 @@ public struct FolderStorage: BackupStorage {
         let path = try path(backup)
         guard access(path, F_OK) != 0 else { throw .exists(backup) }
         try Folder.make(name)
+        try removeAbandoned()
         return try FolderWriter(final: path, parent: name)
+    }
+
+    /// Takes away what nobody writes any more. (`flock`)
+    private func removeAbandoned() throws(BackupStorageError) {
+        for entry in try Folder.names(name)
+        where entry.hasPrefix("backup-") && entry.hasSuffix(FolderStorage.temporarySuffix) {
+            let path = "\(name)/\(entry)"
+            guard let lock = Folder.lock(path) else { continue }
+            defer { close(lock) }
+            try Folder.remove(path)
+        }
     }
 
     /// Renames the folder, so that nobody sees a part of it, and removes it.
@@ -109,6 +122,7 @@ private final class FolderWriter: BackupFolderWriter {
     private let parent: String
     private let temporary: String
     private var folders: Set<String> = []
+    private let lock: Int32
 
     init(final: String, parent: String) throws(BackupStorageError) {
         self.final = final
@@ -118,7 +132,13 @@ private final class FolderWriter: BackupFolderWriter {
         guard mkdir(temporary, 0o700) == 0 else {
             throw .system(call: "mkdir", path: temporary, code: errno)
         }
+        guard let lock = Folder.lock(temporary) else {
+            throw .system(call: "flock", path: temporary, code: errno)
+        }
+        self.lock = lock
     }
+
+    deinit { close(lock) }
 
     func create(_ file: String) throws(BackupStorageError) -> any BackupFileWriter {
         try FolderFileWriter(path: try prepare(file))

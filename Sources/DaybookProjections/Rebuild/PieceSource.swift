@@ -71,7 +71,8 @@ final class PieceSource: Sendable {
                     place.next = min(block.endPosition, limit)
                 }
             }
-            return blocks.isEmpty ? nil : LogPiece(blocks: blocks[...], positions: start..<place.next)
+            return blocks.isEmpty
+                ? nil : LogPiece(blocks: blocks[...], positions: start..<place.next)
         }
     }
 

@@ -88,7 +88,7 @@ extension Rebuild {
         _ head: inout TreeHead, _ connection: PostgresConnection, _ snapshot: PostgresConnection
     ) throws -> TreeHead? {
         let holder = try connect()
-        let deadline = ContinuousClock.now + .seconds(options.patienceSeconds)
+        let deadline = ContinuousClock.now + .seconds(Rebuild.lateSeconds)
         while true {
             try holder.execute("BEGIN")
             let live = try lockedCheckpoint(holder)
@@ -96,10 +96,9 @@ extension Rebuild {
             if let live, live.head.position > log.durable.position {
                 // The log shows it a moment later; the projector need not wait for that.
                 try holder.execute("ROLLBACK")
-                guard ContinuousClock.now < deadline else {
-                    throw RebuildError.contradiction(
-                        "\(name) is at position \(live.head.position), the log ends at"
-                            + " \(log.durable.position)")
+                if ContinuousClock.now > deadline {
+                    try passOver(live.head, log.durable)
+                    return try look(snapshot)
                 }
                 Thread.sleep(forTimeInterval: 0.02)
                 continue
@@ -114,6 +113,21 @@ extension Rebuild {
             try holder.execute("ROLLBACK")
             return live?.head
         }
+    }
+
+    /// Takes note of live tables that have more than the log, if they are to go.
+    private func passOver(_ live: TreeHead, _ end: TreeHead) throws {
+        guard options.replacesAhead else {
+            throw RebuildError.contradiction(
+                "\(name) is at position \(live.position), the log ends at \(end.position): it "
+                    + "lost data, or is an old copy; put the whole log back, or take the tables "
+                    + "back to its end by `daybook restore --from log`")
+        }
+        aheadPosition = live.position
+        report.notes.append(
+            "the table that was live was at position \(live.position), further than the log, "
+                + "which ends at \(end.position): rows from there on are in the schema "
+                + "\(ProjectionTables.oldSchema) alone, until the next rebuild")
     }
 
     /// The columns that both tables have; nil if their keys are not the same columns.

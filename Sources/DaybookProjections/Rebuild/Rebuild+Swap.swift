@@ -83,7 +83,9 @@ extension Rebuild {
         let live = try lockedCheckpoint(connection)
         let log = try source()
         try refuseForeign(live, connection)
-        if options.target == nil, let live, live.head.position > head.position {
+        if options.target == nil, let live, live.head.position > head.position,
+            live.head.position != aheadPosition
+        {
             guard live.head.position <= log.durable.position else { return false }
             try follow(&head, to: live.head.position, log, connection) { try $0() }
         }

@@ -38,6 +38,9 @@ public final class Rebuild {
         public var base: (any RowBase)?
         /// The state that is to be built; nil is the log's end, whatever that is by then.
         public var target: TreeHead?
+        /// Whether live tables that are further than the log's end are swapped away, as after an
+        /// older copy of a lost log was put back; refused otherwise.
+        public var replacesAhead = false
         /// Why the projection is to stand still once it is swapped in; nil lets it go on.
         public var holdReason: String?
 
@@ -61,6 +64,8 @@ public final class Rebuild {
     public internal(set) var report: RebuildReport
     /// What `build` has brought about; nil before.
     var built: Built?
+    /// Where the live tables are if that is further than the log's end, and they are to go.
+    var aheadPosition: Position?
 
     /// New tables that are done.
     struct Built {
@@ -74,6 +79,9 @@ public final class Rebuild {
 
     /// How long a reader is kept waiting at most, in milliseconds, when the swap asks for its lock.
     static let lockTimeoutMilliseconds = 150
+
+    /// How long a server's log may take to show what its Postgres has already, in seconds.
+    static let lateSeconds = 2.0
 
     /// A rebuild of the projection `name`.
     ///

@@ -50,8 +50,8 @@ public struct BaseTranscoder: Sendable {
         }
     }
 
-    /// Calls `body` with every row of a piece as it stands in a COPY. `sink` is used again for each;
-    /// the bytes are valid during the call.
+    /// Calls `body` with every row of a piece as it stands in a COPY. `sink` is used again for
+    /// each; the bytes are valid during the call.
     ///
     /// - Throws: `AvroDecodingError` if the bytes are not the rows that the schema says.
     public func forEachRow(

@@ -1,10 +1,12 @@
 import ArgumentParser
 import Avro
 import DaybookBackup
+import DaybookCatalog
 import DaybookLog
 import DaybookSegments
 import DaybookServer
 import Foundation
+import Postgres
 
 /// `daybook backup …`
 struct BackupCommand: AsyncParsableCommand {
@@ -33,6 +35,9 @@ struct BackupCreate: AsyncParsableCommand {
             A backup is a folder `backup-POSITION-TIME` with an Avro file for every table, sorted \
             by key, and a manifest that the ledger's key has signed. It is there as a whole or \
             not at all.
+
+            Where the log is lost, what Postgres has is saved all the same, and that it was not \
+            held against a log is said.
             """)
 
     @Option(help: "A folder, or s3://bucket/prefix. Environment: DAYBOOK_BACKUPS.")
@@ -71,25 +76,56 @@ struct BackupCreate: AsyncParsableCommand {
         let target = BackupPlace.target(out, settings)
         let storage = try BackupPlace.storage(target)
         let start = ContinuousClock.now
-        let manifest = try await ReadSide.use(settings) { side in
-            try command.make(side, into: storage)
+        let isLogLost = LostLog.isLost(settings)
+        let manifest: BackupManifest
+        if isLogLost {
+            manifest = try await offPool { try command.makeWithoutLog(into: storage) }
+        } else {
+            manifest = try await ReadSide.use(settings) { side in
+                try command.make(
+                    try side.connect(), side.catalog, into: storage,
+                    log: { try side.log(reaching: $0) })
+            }
         }
         try BackupPlace.journal(settings).add(
             .init(
                 .made, target: target, backup: manifest.name, position: manifest.position,
                 at: SystemClock.wall(), isSound: true))
-        show(manifest, target, seconds: (.now - start) / .seconds(1))
+        show(
+            manifest, target, isHeldAgainstLog: !isLogLost,
+            seconds: (.now - start) / .seconds(1))
     }
 
-    private func make(_ side: ReadSide, into storage: any BackupStorage) throws -> BackupManifest {
+    /// Saves what Postgres has of a ledger whose log is lost.
+    private func makeWithoutLog(into storage: any BackupStorage) throws -> BackupManifest {
+        guard !withLog else {
+            throw CommandFailure(
+                .usage, "\(settings.dataFolder) has no log to copy; leave out --with-log")
+        }
+        let catalog = try CatalogLoader.load(folder: settings.catalogFolder() + "/projections")
+        let manifest = try LostLog.use(settings) { connection in
+            try make(connection, catalog, into: storage, log: nil)
+        }
+        Console.endProgress()
+        Console.error(
+            "daybook: \(settings.dataFolder) has no log, so the backup was not held against one: "
+                + "it is what Postgres has, at the position that its checkpoints say; "
+                + "see docs/restore.md")
+        return manifest
+    }
+
+    private func make(
+        _ connection: PostgresConnection, _ catalog: Catalog, into storage: any BackupStorage,
+        log: ((Position) throws -> any LogSource)?
+    ) throws -> BackupManifest {
         var options = BackupMaker.Options()
         options.tables = table.isEmpty ? nil : table
         options.codec = ContainerCodec(rawValue: codec) ?? .deflate
         options.level = level
         options.logFolder = withLog ? settings.dataFolder : nil
         let maker = BackupMaker(
-            try side.connect(), catalog: side.catalog, key: try BackupPlace.key(settings),
-            options: options, log: { try side.log(reaching: $0) }, clock: SystemClock.wall)
+            connection, catalog: catalog, key: try BackupPlace.key(settings), options: options,
+            log: log, clock: SystemClock.wall)
         return try maker.run(into: storage) { progress in
             switch progress {
             case .table(let name, let rowCount, let total):
@@ -99,7 +135,9 @@ struct BackupCreate: AsyncParsableCommand {
         }
     }
 
-    private func show(_ manifest: BackupManifest, _ target: String, seconds: Double) {
+    private func show(
+        _ manifest: BackupManifest, _ target: String, isHeldAgainstLog: Bool, seconds: Double
+    ) {
         let byteCount =
             manifest.tables.reduce(0) { $0 + $1.bytes }
             + (manifest.log?.files.reduce(0) { $0 + $1.bytes } ?? 0)
@@ -117,6 +155,7 @@ struct BackupCreate: AsyncParsableCommand {
             json.field("target", target)
             json.field("position", manifest.position)
             json.field("root", manifest.root)
+            json.field("held_against_log", isHeldAgainstLog)
             json.field("time", manifest.time)
             json.field("rows", rowCount)
             json.field("bytes", byteCount)

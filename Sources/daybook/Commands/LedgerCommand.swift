@@ -57,6 +57,12 @@ struct LedgerCreate: AsyncParsableCommand {
             }
             return source
         }
+        if let found = try await offPool({ LostLog.ledgerInPostgres(command.settings) }) {
+            throw CommandFailure(
+                .usage,
+                "Postgres holds the tables of ledger \(found); name an empty database with "
+                    + "--postgres, or for the embedded one another folder with --data")
+        }
         let target = try await ImportTarget.find(settings)
         guard case .own(let composition) = target else {
             throw CommandFailure(.usage, "a server runs on \(settings.dataFolder); stop it first")

@@ -112,7 +112,8 @@ struct RestoreCommand: AsyncParsableCommand {
     private func say(_ point: RestorePoint, _ names: [String], _ source: BackupSource?) {
         let time = point.time.map { ", after the batch of \($0)" } ?? ""
         let rest = point.logEnd - point.head.position
-        let from = source.map { "\($0.name) (position \($0.head.position)) and the log" } ?? "the log"
+        let from =
+            source.map { "\($0.name) (position \($0.head.position)) and the log" } ?? "the log"
         Console.error(
             "restoring \(names.joined(separator: ", ")) from \(from) to position "
                 + "\(point.head.position)\(time); \(rest) events of the log come after it")
