@@ -55,6 +55,33 @@ enum Folder {
         }
     }
 
+    /// Opens a folder for its lock, which goes with the process. (`open`)
+    static func openLocked(
+        _ path: String, waits: Bool
+    ) throws(BackupStorageError) -> Int32? {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw .system(call: "open", path: path, code: errno)
+        }
+        guard flock(descriptor, waits ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            close(descriptor)
+            if code == EWOULDBLOCK { return nil }
+            throw .system(call: "flock", path: path, code: code)
+        }
+        // Whoever had the lock before may have removed the folder.
+        var held = stat()
+        var named = stat()
+        guard fstat(descriptor, &held) == 0, lstat(path, &named) == 0,
+            held.st_ino == named.st_ino
+        else {
+            close(descriptor)
+            return nil
+        }
+        return descriptor
+    }
+
     /// Removes a folder and what is in it; nothing if it is not there.
     static func remove(_ path: String) throws(BackupStorageError) {
         guard access(path, F_OK) == 0 else { return }
@@ -62,10 +89,10 @@ enum Folder {
             let entry = path + "/" + name
             if try isFolder(entry) {
                 try remove(entry)
-            } else if unlink(entry) != 0 {
+            } else if unlink(entry) != 0, errno != ENOENT {
                 throw .system(call: "unlink", path: entry, code: errno)
             }
         }
-        guard rmdir(path) == 0 else { throw .system(call: "rmdir", path: path, code: errno) }
+        guard rmdir(path) == 0 || errno == ENOENT else { throw .system(call: "rmdir", path: path, code: errno) }
     }
 }

@@ -41,6 +41,7 @@ public struct BackupDrill {
 
     private let verifier: BackupVerifier
     private let restore: Restore
+    private let isStopping: @Sendable () -> Bool
 
     /// A drill of `source`.
     ///
@@ -48,13 +49,16 @@ public struct BackupDrill {
     ///   - segments: The log, to hold the backup against.
     ///   - log: The log as it is now, for its tail.
     ///   - connect: A new connection to Postgres; called on several threads.
+    ///   - isStopping: Asked now and then whether to end.
     public init(
         _ source: BackupSource, catalog: Catalog, migrationsFolder: String, schema: String,
         segments: any SegmentedLog, log: @escaping () throws -> any LogSource,
         connect: @escaping @Sendable () throws -> PostgresConnection,
         clock: @escaping () -> Microseconds,
+        isStopping: @escaping @Sendable () -> Bool = { false },
         onProgress: @escaping @Sendable (RebuildProgress) -> Void = { _ in }
     ) {
+        self.isStopping = isStopping
         verifier = BackupVerifier(source, log: segments, catalog: catalog)
         var options = Restore.Options(migrationsFolder: migrationsFolder)
         options.schema = schema
@@ -64,7 +68,7 @@ public struct BackupDrill {
         options.isDryRun = true
         restore = Restore(
             from: source, catalog: catalog, options: options, log: log, connect: connect,
-            clock: clock, onProgress: onProgress)
+            clock: clock, isStopping: isStopping, onProgress: onProgress)
     }
 
     /// Drills. Blocks.
@@ -74,6 +78,7 @@ public struct BackupDrill {
         progress: BackupVerifier.Progress = { _, _ in }
     ) throws -> Outcome {
         let verification = try verifier.run(progress: progress)
+        if isStopping() { throw BackupError.stopped }
         guard verification.isSound else {
             return Outcome(verification: verification, projections: [])
         }
