@@ -39,8 +39,8 @@ public struct BackupSchedule: Sendable, Equatable {
         return last + intervalSeconds * 1_000_000
     }
 
-    /// Whether a backup that is due would say nothing new: the last one is of the same position, and
-    /// not older than a day.
+    /// Whether a backup that is due would say nothing new: the last one is of the same position,
+    /// and not older than a day.
     public static func isNeedless(
         at position: Position, now: Microseconds, last: (position: Position, at: Microseconds)?
     ) -> Bool {

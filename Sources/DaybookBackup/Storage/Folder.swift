@@ -93,6 +93,8 @@ enum Folder {
                 throw .system(call: "unlink", path: entry, code: errno)
             }
         }
-        guard rmdir(path) == 0 || errno == ENOENT else { throw .system(call: "rmdir", path: path, code: errno) }
+        guard rmdir(path) == 0 || errno == ENOENT else {
+            throw .system(call: "rmdir", path: path, code: errno)
+        }
     }
 }

@@ -98,8 +98,8 @@ struct BackupCreate: AsyncParsableCommand {
         guard json else {
             let log = made.logPosition.map { ", log up to position \($0)" } ?? ""
             return Console.write(
-                "\(made.target)/\(made.name): \(made.tables.count) tables, \(made.rowCount) rows at "
-                    + "position \(made.position)\(log), \(made.byteCount) bytes in "
+                "\(made.target)/\(made.name): \(made.tables.count) tables, \(made.rowCount) rows "
+                    + "at position \(made.position)\(log), \(made.byteCount) bytes in "
                     + "\((made.durationSeconds * 100).rounded() / 100) s\n")
         }
         Console.writeJSON { made.write(to: &$0) }

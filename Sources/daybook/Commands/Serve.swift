@@ -12,8 +12,8 @@ struct Serve: AsyncParsableCommand {
         discussion: """
             Example: daybook serve --data shop --catalog shop/catalog --listen 0.0.0.0:8080
 
-            With --backup-every it makes backups by itself, and with --backup-keep it takes old ones \
-            away; see docs/backups.md.
+            With --backup-every it makes backups by itself, and with --backup-keep it takes old \
+            ones away; see docs/backups.md.
 
             Stops in good order on SIGTERM and SIGINT. On SIGHUP it looks at the catalog folder \
             again: a good one is taken up by a restart within the process, a bad one is reported \

@@ -57,7 +57,8 @@ import Testing
         arguments: [
             ("30s", 30), ("15m", 900), ("1h", 3600), ("7d", 604_800), ("3650d", 315_360_000),
             ("0s", nil), ("1", nil), ("s", nil), ("", nil), ("1.5h", nil), ("-1h", nil),
-            ("+1h", nil), ("1w", nil), ("1 h", nil), ("1H", nil), ("\u{0661}h", nil), ("3651d", nil),
+            ("+1h", nil), ("1w", nil), ("1 h", nil), ("1H", nil), ("\u{0661}h", nil),
+            ("3651d", nil),
             ("99999999999d", nil), ("9999999999999999999s", nil),
         ] as [(String, Int64?)])
     func intervals(text: String, seconds: Int64?) {
