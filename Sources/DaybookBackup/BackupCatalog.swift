@@ -9,7 +9,13 @@ public enum BackupCatalog {
         let names = try storing { () throws(BackupStorageError) in try storage.backups() }
         var found: [(name: String, manifest: BackupManifest?)] = []
         for name in names {
-            found.append((name, (try? BackupSource(name, in: storage))?.manifest))
+            do throws(BackupError) {
+                found.append((name, try BackupSource(name, in: storage).manifest))
+            } catch .notFound {
+                // It was taken away since the names were read.
+            } catch {
+                found.append((name, nil))
+            }
         }
         return found.sorted { left, right in
             (left.manifest?.time ?? "", left.name) < (right.manifest?.time ?? "", right.name)

@@ -31,11 +31,13 @@ public struct BackupJournal: Sendable {
         public let isSound: Bool
         /// What was wrong; nil if nothing was.
         public let what: String?
+        /// The tables, if a backup was made of some only.
+        public let tables: [String]?
 
         /// Something that was done.
         public init(
             _ kind: Kind, target: String, backup: String, position: Position, at: Microseconds,
-            isSound: Bool, what: String? = nil
+            isSound: Bool, what: String? = nil, tables: [String]? = nil
         ) {
             self.kind = kind
             self.target = target
@@ -44,10 +46,11 @@ public struct BackupJournal: Sendable {
             self.at = at
             self.isSound = isSound
             self.what = what
+            self.tables = tables
         }
 
         private enum CodingKeys: String, CodingKey {
-            case kind, target, backup, position, at, what
+            case kind, target, backup, position, at, what, tables
             case isSound = "ok"
         }
     }
@@ -56,7 +59,7 @@ public struct BackupJournal: Sendable {
         var entries: [Entry]
     }
 
-    private let path: String
+    let path: String
     /// So many entries are kept.
     private static let entryCountMax = 500
 
@@ -73,24 +76,11 @@ public struct BackupJournal: Sendable {
         return content.entries
     }
 
-    /// When the last backup was made, and when the last one was proven by a verification against
-    /// the log or by a drill: of these, when the *backup* was made.
-    public var ages: (made: Microseconds?, proven: Microseconds?) {
-        let entries = entries
-        let made = entries.last { $0.kind == .made && $0.isSound }
-        let proven = Set(entries.filter { $0.kind != .made && $0.isSound }.map(\.backup))
-        let lastProven = entries.last { $0.kind == .made && proven.contains($0.backup) }
-        return (made?.at, lastProven?.at)
-    }
+    /// What follows from all that is known.
+    public var history: BackupHistory { BackupHistory(entries) }
 
     /// The backups that were proven and not found wanting since.
-    public var provenBackups: Set<String> {
-        var proven: Set<String> = []
-        for entry in entries where entry.kind != .made {
-            if entry.isSound { proven.insert(entry.backup) } else { proven.remove(entry.backup) }
-        }
-        return proven
-    }
+    public var provenBackups: Set<String> { history.provenBackups }
 
     /// Adds an entry. Several processes wait for each other; the file is replaced as a whole.
     public func add(_ entry: Entry) throws(BackupError) {
@@ -99,7 +89,7 @@ public struct BackupJournal: Sendable {
         guard descriptor >= 0 else { throw failure("open", lock) }
         defer { close(descriptor) }
         guard flock(descriptor, LOCK_EX) == 0 else { throw failure("flock", lock) }
-        let content = Content(entries: (entries + [entry]).suffix(BackupJournal.entryCountMax))
+        let content = Content(entries: BackupJournal.trimmed(entries + [entry]))
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(content) else {
@@ -114,6 +104,15 @@ public struct BackupJournal: Sendable {
         close(file)
         guard isWritten else { throw fault }
         guard rename(new, path) == 0 else { throw failure("rename", path) }
+    }
+
+    /// The newest entries, and what tells of the newest proven backup: it is the one that must not
+    /// be forgotten, however long ago that was.
+    private static func trimmed(_ entries: [Entry]) -> [Entry] {
+        let surplus = entries.count - entryCountMax
+        guard surplus > 0 else { return entries }
+        let proven = BackupHistory(entries).newestProven
+        return entries.prefix(surplus).filter { $0.backup == proven } + entries.dropFirst(surplus)
     }
 
     private func failure(_ call: String, _ path: String) -> BackupError {

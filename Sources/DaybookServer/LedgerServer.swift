@@ -22,6 +22,8 @@ public struct ServerParts: Sendable {
     public var projections: any ProjectionStatusSource
     /// The reports, and what answers them.
     public var reports: ServedReports
+    /// What makes backups.
+    public var backups: any BackupKeeper
     /// How large the log is.
     public var logSize: @Sendable () -> LogSize
     /// How many clients may follow the log at once.
@@ -34,7 +36,8 @@ public struct ServerParts: Sendable {
         ledger: any LedgerService, log: any LogEngine, catalog: Catalog,
         fingerprintKey: FingerprintKey,
         keys: any KeyAuthority, projections: any ProjectionStatusSource, reports: ServedReports,
-        logSize: @escaping @Sendable () -> LogSize, logger: Logger
+        backups: any BackupKeeper, logSize: @escaping @Sendable () -> LogSize,
+        logger: Logger
     ) {
         self.ledger = ledger
         self.log = log
@@ -43,6 +46,7 @@ public struct ServerParts: Sendable {
         self.keys = keys
         self.projections = projections
         self.reports = reports
+        self.backups = backups
         self.logSize = logSize
         self.logger = logger
     }
@@ -121,8 +125,8 @@ public struct LedgerServer: Sendable {
         router.get(
             "metrics",
             use: MetricsRoute(
-                ledger: parts.ledger, projections: parts.projections, feeds: feeds,
-                logSize: parts.logSize
+                ledger: parts.ledger, projections: parts.projections,
+                backups: parts.backups, feeds: feeds, logSize: parts.logSize
             ).respond)
     }
 
@@ -142,6 +146,9 @@ public struct LedgerServer: Sendable {
         routes.get("status", use: statusRoutes.status)
         routes.get("batches", use: batches.byKey)
         routes.get("batches/:id", use: batches.byID)
+        let backups = BackupRoutes(keeper: parts.backups, catalog: parts.catalog)
+        routes.get("backups", use: backups.list)
+        routes.post("backups", use: backups.make)
         routes.post(":table", use: append.respond)
     }
 

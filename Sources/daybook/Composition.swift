@@ -99,13 +99,13 @@ final class Composition: Sendable {
     }
 
     /// What the server is made of.
-    func serverParts(keys: any KeyAuthority) -> ServerParts {
+    func serverParts(keys: any KeyAuthority, backups: any BackupKeeper) -> ServerParts {
         let runner = ReportRunner { [projections] in projections.postgres }
         return ServerParts(
             ledger: ledger, log: log, catalog: catalog, fingerprintKey: ledger.fingerprintKey,
             keys: keys,
             projections: projections, reports: ServedReports(reports, source: runner),
-            logSize: { [log] in log.sizeForStatus }, logger: logger)
+            backups: backups, logSize: { [log] in log.sizeForStatus }, logger: logger)
     }
 
     /// What imports files into a table of the catalog.

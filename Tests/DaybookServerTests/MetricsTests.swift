@@ -58,7 +58,45 @@ struct MetricsTests {
             #expect(
                 value("daybook_projection_state", ["projection": "audit", "state": "failed"]) == 1)
             let counters = samples.filter { $0.kind == "counter" }.map(\.name)
-            #expect(counters.allSatisfy { $0.hasSuffix("_total") } && counters.count == 3)
+            #expect(counters.allSatisfy { $0.hasSuffix("_total") } && counters.count == 4)
+        }
+    }
+
+    @Test("The ages of backups and the last drill are left out until there is one")
+    func backups() async throws {
+        let keeper = ScriptedBackups()
+        try await withServer(backups: keeper) { client, _, _ in
+            func samples() async throws -> [String: Double] {
+                let answer = try await client.get("/metrics", key: nil)
+                let found = try parse(String(buffer: answer.body)).filter {
+                    $0.name.hasPrefix("daybook_backup_") || $0.name.hasPrefix("daybook_drill_")
+                }
+                return Dictionary(uniqueKeysWithValues: found.map { ($0.name, $0.value) })
+            }
+            #expect(
+                try await samples() == [
+                    "daybook_backup_running": 0, "daybook_backup_failures_total": 0,
+                ])
+            keeper.change { status in
+                status.ageSeconds = 0
+                status.provenAgeSeconds = 90_000
+                status.isLastDrillSound = false
+                status.failureCount = 3
+                status.running = BackupActivity(.backup, since: 1, progress: "")
+            }
+            #expect(
+                try await samples() == [
+                    "daybook_backup_running": 1, "daybook_backup_failures_total": 3,
+                    "daybook_backup_age_seconds": 0, "daybook_backup_proven_age_seconds": 90_000,
+                    "daybook_drill_last_ok": 0,
+                ])
+            keeper.change { status in
+                status.isLastDrillSound = true
+                status.running = BackupActivity(.drill, since: 1, progress: "")
+            }
+            let drilling = try await samples()
+            #expect(drilling["daybook_backup_running"] == 0)
+            #expect(drilling["daybook_drill_last_ok"] == 1)
         }
     }
 

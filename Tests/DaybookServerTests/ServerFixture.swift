@@ -30,6 +30,7 @@ struct FixedKeys: KeyAuthority {
 func withServer(
     projections: any ProjectionStatusSource = FixedProjections(),
     reports: ServedReports = ServedReports([], source: ScriptedReports()),
+    backups: any BackupKeeper = ScriptedBackups(),
     segmentByteCount: UInt64? = nil, followerLimit: Int = 4,
     _ body:
         @escaping @Sendable (any TestClientProtocol, ScriptedLedger, WatchedLog) async throws ->
@@ -60,8 +61,10 @@ func withServer(
             "other": Caller(principal: "other", scopes: [.append], tables: nil),
             "reader": Caller(principal: "reader", scopes: [.read], tables: nil),
             "jobs": Caller(principal: "jobs", scopes: [.append, .read, .audit], tables: ["jobs"]),
+            "jobs-admin": Caller(
+                principal: "jobs-admin", scopes: Set(Scope.allCases), tables: ["jobs"]),
         ]),
-        projections: projections, reports: reports,
+        projections: projections, reports: reports, backups: backups,
         logSize: { LogSize(segmentCount: 1, byteCount: 10) },
         logger: Logger(label: "test") { label in
             JSONLogHandler(label: label, level: .critical, clock: { "" })

@@ -61,10 +61,10 @@ final class DaybookServer {
         }
     }
 
-    /// Starts the server and waits until it can append.
-    func start() async throws {
+    /// Starts the server, with further options, and waits until it can append.
+    func start(_ options: [String] = []) async throws {
         let process = try BackgroundProcess(
-            daybookBinary, ["serve"], environment: environment, folder: folder.path)
+            daybookBinary, ["serve"] + options, environment: environment, folder: folder.path)
         self.process = process
         try await wait("the server to be ready") {
             if let status = process.waitForExit(timeoutSeconds: 0) {

@@ -39,6 +39,8 @@ public struct BackupMaker {
         case table(String, rowCount: Int64, of: Int64)
         /// A file of the log is taken.
         case log(String)
+        /// The tables do not stand at one position, or the log is not so far yet.
+        case waiting
     }
 
     private let connection: PostgresConnection
@@ -69,7 +71,8 @@ public struct BackupMaker {
         self.clock = clock
     }
 
-    /// Makes one.
+    /// Makes one. Whatever `progress` throws ends it; it is called a few times a second at least,
+    /// but while Postgres sorts a table: a statement is ended by the connection's canceller.
     ///
     /// - Throws: `BackupError`, and what Postgres and the log throw; then nothing is left of it.
     public func run(
@@ -86,6 +89,7 @@ public struct BackupMaker {
                 }
             }
             if let made { return made }
+            try progress(.waiting)
             Thread.sleep(forTimeInterval: 0.05)
         }
     }

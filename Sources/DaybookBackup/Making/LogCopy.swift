@@ -21,7 +21,7 @@ struct LogCopy {
         into folder: any BackupFolderWriter, reaching head: TreeHead,
         progress: (String) throws -> Void
     ) throws -> BackupManifest.LogEntry {
-        let log = try reader(reaching: head)
+        let log = try reader(reaching: head, progress)
         var files: [BackupManifest.LogFile] = []
         for file in try log.durableFiles() {
             try progress(file.name)
@@ -31,7 +31,9 @@ struct LogCopy {
             files.append(
                 BackupManifest.LogFile(
                     file: name, bytes: file.byteCount,
-                    sha256: try LogCopy.digest(of: path, byteCount: file.byteCount).description))
+                    sha256: try LogCopy.digest(of: path, byteCount: file.byteCount) {
+                        try progress(file.name)
+                    }.description))
         }
         let bytes = log.headFileBytes
         let name = "\(LogCopy.folder)/\(LogReader.headFileName)"
@@ -47,7 +49,9 @@ struct LogCopy {
             position: end.position, treeSize: end.size, root: end.root.description, files: files)
     }
 
-    private func reader(reaching head: TreeHead) throws -> LogReader {
+    private func reader(
+        reaching head: TreeHead, _ progress: (String) throws -> Void
+    ) throws -> LogReader {
         let deadline = ContinuousClock.now + .seconds(LogCopy.patienceSeconds)
         while true {
             let log = try LogReader.open(folder: dataFolder)
@@ -57,12 +61,15 @@ struct LogCopy {
                     "the tables are at position \(head.position), the log ends at "
                         + "\(log.durable.position)")
             }
+            try progress(LogReader.headFileName)
             Thread.sleep(forTimeInterval: 0.02)
         }
     }
 
     /// SHA-256 of a file's first bytes.
-    private static func digest(of path: String, byteCount: UInt64) throws -> Digest {
+    private static func digest(
+        of path: String, byteCount: UInt64, progress: () throws -> Void
+    ) throws -> Digest {
         let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
         defer { try? file.close() }
         var hash = SHA256()
@@ -72,6 +79,7 @@ struct LogCopy {
             else { throw BackupError.refused("\(path) has become shorter while it was read") }
             hash.update(data: data)
             left -= UInt64(data.count)
+            try progress()
         }
         return hash.finalize().withUnsafeBytes { Digest($0) }
     }

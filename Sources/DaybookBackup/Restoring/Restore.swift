@@ -61,6 +61,7 @@ public final class Restore {
     private let log: () throws -> any LogSource
     private let connect: @Sendable () throws -> PostgresConnection
     private let clock: () -> Microseconds
+    private let isStopping: @Sendable () -> Bool
     private let onProgress: @Sendable (RebuildProgress) -> Void
 
     /// A restore from a backup, or from the log if that is nil.
@@ -69,12 +70,14 @@ public final class Restore {
     ///   - log: The log as it is now; asked again whenever more is wanted.
     ///   - connect: A new connection to Postgres; called on several threads.
     ///   - clock: The wall clock: a time that has not come yet is no target.
+    ///   - isStopping: Asked now and then whether to end.
     ///   - onProgress: Called a few times a second, on several threads.
     public init(
         from proven: ProvenBackup?, catalog: Catalog, options: Options,
         log: @escaping () throws -> any LogSource,
         connect: @escaping @Sendable () throws -> PostgresConnection,
         clock: @escaping () -> Microseconds,
+        isStopping: @escaping @Sendable () -> Bool = { false },
         onProgress: @escaping @Sendable (RebuildProgress) -> Void = { _ in }
     ) {
         source = proven?.source
@@ -83,6 +86,7 @@ public final class Restore {
         self.log = log
         self.connect = connect
         self.clock = clock
+        self.isStopping = isStopping
         self.onProgress = onProgress
     }
 
@@ -222,7 +226,7 @@ public final class Restore {
         }
         return try Rebuild(
             name, catalog: catalog, options: rebuildOptions, source: log, connect: connect,
-            onProgress: onProgress)
+            isStopping: isStopping, onProgress: onProgress)
     }
 
     private func dangling(among names: [String]) throws -> [DanglingReference] {

@@ -28,6 +28,9 @@ public protocol BackupStorage: Sendable {
     /// - Throws: `.exists` if there is one of the name.
     func begin(_ backup: String) throws(BackupStorageError) -> any BackupFolderWriter
 
+    /// Takes away what writers that are gone have left; those at work are let be. How much it was.
+    func clearRemains() throws(BackupStorageError) -> Int
+
     /// Removes a backup: it is invisible first and gone then.
     ///
     /// - Throws: `.notFound` if there is none of the name.

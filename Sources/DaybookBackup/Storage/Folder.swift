@@ -55,15 +55,28 @@ enum Folder {
         }
     }
 
-    /// A descriptor that holds a folder's lock until it is closed; nil if another has it, or the
-    /// folder is not there. (`flock`)
-    static func lock(_ path: String) -> Int32? {
+    /// Opens a folder for its lock, which goes with the process. (`open`)
+    static func openLocked(
+        _ path: String, waits: Bool
+    ) throws(BackupStorageError) -> Int32? {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw .system(call: "open", path: path, code: errno)
+        }
+        guard flock(descriptor, waits ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 else {
             let code = errno
             close(descriptor)
-            errno = code
+            if code == EWOULDBLOCK { return nil }
+            throw .system(call: "flock", path: path, code: code)
+        }
+        // Whoever had the lock before may have removed the folder.
+        var held = stat()
+        var named = stat()
+        guard fstat(descriptor, &held) == 0, lstat(path, &named) == 0,
+            held.st_ino == named.st_ino
+        else {
+            close(descriptor)
             return nil
         }
         return descriptor
@@ -76,10 +89,12 @@ enum Folder {
             let entry = path + "/" + name
             if try isFolder(entry) {
                 try remove(entry)
-            } else if unlink(entry) != 0 {
+            } else if unlink(entry) != 0, errno != ENOENT {
                 throw .system(call: "unlink", path: entry, code: errno)
             }
         }
-        guard rmdir(path) == 0 else { throw .system(call: "rmdir", path: path, code: errno) }
+        guard rmdir(path) == 0 || errno == ENOENT else {
+            throw .system(call: "rmdir", path: path, code: errno)
+        }
     }
 }

@@ -3,8 +3,8 @@ import Glibc
 /// Backups in a folder of this machine, each a folder of its own.
 ///
 /// A backup is written under a name that ends with `.tmp`, synced file by file and folder by
-/// folder, and then renamed. Whoever writes holds a lock on the folder meanwhile; so what a crash
-/// left half done is known, and is taken away by the next `begin`.
+/// folder, and then renamed. Its writer holds a lock on that folder, which ends with the process:
+/// what nobody holds is left from a crash, and taken away by `clearRemains` and the next `begin`.
 public struct FolderStorage: BackupStorage {
     /// The folder's path.
     public let name: String
@@ -80,19 +80,25 @@ public struct FolderStorage: BackupStorage {
         let path = try path(backup)
         guard access(path, F_OK) != 0 else { throw .exists(backup) }
         try Folder.make(name)
-        try removeAbandoned()
+        _ = try clearRemains()
         return try FolderWriter(final: path, parent: name)
     }
 
-    /// Takes away what nobody writes any more. (`flock`)
-    private func removeAbandoned() throws(BackupStorageError) {
+    /// Temporary folders of backups that nobody writes. (`flock`)
+    public func clearRemains() throws(BackupStorageError) -> Int {
+        guard access(name, F_OK) == 0 else { return 0 }
+        var count = 0
         for entry in try Folder.names(name)
         where entry.hasPrefix("backup-") && entry.hasSuffix(FolderStorage.temporarySuffix) {
             let path = "\(name)/\(entry)"
-            guard let lock = Folder.lock(path) else { continue }
-            defer { close(lock) }
+            guard try Folder.isFolder(path),
+                let descriptor = try Folder.openLocked(path, waits: false)
+            else { continue }
+            defer { close(descriptor) }
             try Folder.remove(path)
+            count += 1
         }
+        return count
     }
 
     /// Renames the folder, so that nobody sees a part of it, and removes it.
@@ -121,24 +127,29 @@ private final class FolderWriter: BackupFolderWriter {
     private let final: String
     private let parent: String
     private let temporary: String
+    /// Holds the lock that says that somebody writes here.
+    private let descriptor: Int32
     private var folders: Set<String> = []
-    private let lock: Int32
 
     init(final: String, parent: String) throws(BackupStorageError) {
         self.final = final
         self.parent = parent
         temporary = final + FolderStorage.temporarySuffix
         try Folder.remove(temporary)
-        guard mkdir(temporary, 0o700) == 0 else {
-            throw .system(call: "mkdir", path: temporary, code: errno)
-        }
-        guard let lock = Folder.lock(temporary) else {
-            throw .system(call: "flock", path: temporary, code: errno)
-        }
-        self.lock = lock
+        descriptor = try FolderWriter.makeLocked(temporary)
     }
 
-    deinit { close(lock) }
+    deinit { close(descriptor) }
+
+    /// Between the two calls somebody who clears up may take the folder for a remain.
+    private static func makeLocked(_ path: String) throws(BackupStorageError) -> Int32 {
+        while true {
+            guard mkdir(path, 0o700) == 0 else {
+                throw .system(call: "mkdir", path: path, code: errno)
+            }
+            if let descriptor = try Folder.openLocked(path, waits: true) { return descriptor }
+        }
+    }
 
     func create(_ file: String) throws(BackupStorageError) -> any BackupFileWriter {
         try FolderFileWriter(path: try prepare(file))

@@ -104,6 +104,9 @@ public final class S3Storage: BackupStorage {
         return S3FolderWriter(bucket: bucket, folder: folder, backup: backup)
     }
 
+    /// Nothing: who writes into a bucket, and whether they still do, is not to be seen there.
+    public func clearRemains() throws(BackupStorageError) -> Int { 0 }
+
     /// Removes the manifest, so that nobody sees a part of it, and then the rest.
     public func remove(_ backup: String) throws(BackupStorageError) {
         let folder = try folder(backup)

@@ -47,6 +47,7 @@ public struct BackupDrill {
     private let connect: @Sendable () throws -> PostgresConnection
     private let clock: () -> Microseconds
     private let onProgress: @Sendable (RebuildProgress) -> Void
+    private let isStopping: @Sendable () -> Bool
 
     /// A drill of `source`.
     ///
@@ -54,11 +55,13 @@ public struct BackupDrill {
     ///   - segments: The log, to hold the backup against.
     ///   - log: The log as it is now, for its tail.
     ///   - connect: A new connection to Postgres; called on several threads.
+    ///   - isStopping: Asked now and then whether to end.
     public init(
         _ source: BackupSource, catalog: Catalog, migrationsFolder: String, schema: String,
         segments: any SegmentedLog, log: @escaping () throws -> any LogSource,
         connect: @escaping @Sendable () throws -> PostgresConnection,
         clock: @escaping () -> Microseconds,
+        isStopping: @escaping @Sendable () -> Bool = { false },
         onProgress: @escaping @Sendable (RebuildProgress) -> Void = { _ in }
     ) {
         self.source = source
@@ -68,6 +71,7 @@ public struct BackupDrill {
         self.connect = connect
         self.clock = clock
         self.onProgress = onProgress
+        self.isStopping = isStopping
         var options = Restore.Options(migrationsFolder: migrationsFolder)
         options.schema = schema
         options.tables = source.manifest.tables.map(\.table).filter { table in
@@ -85,12 +89,13 @@ public struct BackupDrill {
     ) throws -> Outcome {
         let verification = try BackupVerifier(source, log: segments, catalog: catalog)
             .run(progress: progress)
+        if isStopping() { throw BackupError.stopped }
         guard let proven = ProvenBackup(source, verification) else {
             return Outcome(verification: verification, projections: [])
         }
         let restore = Restore(
             from: proven, catalog: catalog, options: options, log: log, connect: connect,
-            clock: clock, onProgress: onProgress)
+            clock: clock, isStopping: isStopping, onProgress: onProgress)
         return Outcome(verification: verification, projections: try restore.run().projections)
     }
 }

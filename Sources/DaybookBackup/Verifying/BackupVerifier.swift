@@ -20,8 +20,9 @@ public struct BackupVerifier {
         public init() {}
     }
 
-    /// What is being done, for people who wait: a file or table, and bytes or rows so far.
-    public typealias Progress = (_ what: String, _ done: Int64) -> Void
+    /// What is being done, for people who wait: a file or table, and bytes or rows so far. What it
+    /// throws ends the verification.
+    public typealias Progress = (_ what: String, _ done: Int64) throws -> Void
 
     let source: BackupSource
     private let log: (any SegmentedLog)?
@@ -136,7 +137,7 @@ public struct BackupVerifier {
             }
             hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
             offset += UInt64(count)
-            progress(file, Int64(offset))
+            try progress(file, Int64(offset))
             if count < buffer.count { break }
         }
         return hash.finalize().withUnsafeBytes { Digest($0) }
@@ -215,7 +216,7 @@ public struct BackupVerifier {
         let comparison = RowComparison(
             layout, hashKey: RowHashKey(log.ledger), options: options.comparison)
         let differences = try comparison.compare(expected, found) { stage, rowCount in
-            progress("\(entry.table), \(stage.inWords)", Int64(rowCount))
+            try progress("\(entry.table), \(stage.inWords)", Int64(rowCount))
         }
         for what in damage.all { result.problems.append(.init(file: entry.file, what: what)) }
         let digest = differences.found

@@ -21,8 +21,8 @@ public struct RowComparison: Sendable {
         case readingExpected, readingFound, namingDifferences
     }
 
-    /// Called every 65,536 rows of a stage with their number so far.
-    public typealias Progress = (_ stage: Stage, _ rowCount: Int) -> Void
+    /// Called every 65,536 rows of a stage with their number so far; what it throws ends it.
+    public typealias Progress = (_ stage: Stage, _ rowCount: Int) throws -> Void
 
     let shape: RowLayout
     private let hashKey: RowHashKey
@@ -88,7 +88,7 @@ public struct RowComparison: Sendable {
         try side.forEachRow { bytes in
             try body(try scanner.scan(bytes))
             rowCount += 1
-            if rowCount & 0xFFFF == 0 { progress(stage, rowCount) }
+            if rowCount & 0xFFFF == 0 { try progress(stage, rowCount) }
         }
     }
 

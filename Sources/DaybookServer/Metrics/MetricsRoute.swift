@@ -6,6 +6,7 @@ import Hummingbird
 struct MetricsRoute: Sendable {
     let ledger: any LedgerService
     let projections: any ProjectionStatusSource
+    let backups: any BackupKeeper
     let feeds: OpenFeeds
     let logSize: @Sendable () -> LogSize
 
@@ -14,6 +15,7 @@ struct MetricsRoute: Sendable {
         let status = ledger.status
         writeLedger(status, to: &metrics)
         writeProjections(end: status.head.position, to: &metrics)
+        writeBackups(backups.status, to: &metrics)
         metrics.metric(
             "daybook_open_followers", .gauge, "Clients that follow the event feed.", feeds.count)
         return Response(
@@ -60,5 +62,32 @@ struct MetricsRoute: Sendable {
         metrics.metric(
             "daybook_projection_state", .gauge, "1 for the state that a projection is in.",
             statuses.map { ([("projection", $0.name), ("state", $0.state)], 1) })
+    }
+
+    /// What there has not been yet is left out: an age of 0 would be the best of all.
+    private func writeBackups(_ status: BackupStatus, to metrics: inout MetricsText) {
+        if let age = status.ageSeconds {
+            metrics.metric(
+                "daybook_backup_age_seconds", .gauge,
+                "Seconds since the last backup of all tables was made.", age)
+        }
+        if let age = status.provenAgeSeconds {
+            metrics.metric(
+                "daybook_backup_proven_age_seconds", .gauge,
+                "Seconds since the last backup was made that was proven by a verification "
+                    + "against the log or by a drill.", age)
+        }
+        metrics.metric(
+            "daybook_backup_running", .gauge, "Whether a backup is being made.",
+            status.running?.kind == .backup ? 1 : 0)
+        metrics.metric(
+            "daybook_backup_failures_total", .counter,
+            "Backups and drills that could not be done, and old backups not taken away.",
+            status.failureCount)
+        if let isSound = status.isLastDrillSound {
+            metrics.metric(
+                "daybook_drill_last_ok", .gauge, "Whether the last drill found all equal.",
+                isSound ? 1 : 0)
+        }
     }
 }

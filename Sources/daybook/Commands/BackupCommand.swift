@@ -90,10 +90,11 @@ struct BackupCreate: AsyncParsableCommand {
         try BackupPlace.journal(settings).add(
             .init(
                 .made, target: target, backup: manifest.name, position: manifest.position,
-                at: SystemClock.wall(), isSound: true))
-        show(
-            manifest, target, isHeldAgainstLog: !isLogLost,
-            seconds: (.now - start) / .seconds(1))
+                at: SystemClock.wall(), isSound: true, tables: table.isEmpty ? nil : table))
+        var made = MadeBackup(
+            manifest, target: target, durationSeconds: (.now - start) / .seconds(1))
+        made.isHeldAgainstLog = !isLogLost
+        show(made)
     }
 
     /// Saves what Postgres has of a ledger whose log is lost.
@@ -126,56 +127,18 @@ struct BackupCreate: AsyncParsableCommand {
         let maker = BackupMaker(
             connection, catalog: catalog, key: try BackupPlace.key(settings), options: options,
             log: log, clock: SystemClock.wall)
-        return try maker.run(into: storage) { progress in
-            switch progress {
-            case .table(let name, let rowCount, let total):
-                Console.progress("\(name): \(rowCount) of about \(total) rows")
-            case .log(let file): Console.progress("log: \(file)")
-            }
-        }
+        return try maker.run(into: storage) { Console.progress($0.text) }
     }
 
-    private func show(
-        _ manifest: BackupManifest, _ target: String, isHeldAgainstLog: Bool, seconds: Double
-    ) {
-        let byteCount =
-            manifest.tables.reduce(0) { $0 + $1.bytes }
-            + (manifest.log?.files.reduce(0) { $0 + $1.bytes } ?? 0)
-        let rowCount = manifest.tables.reduce(0) { $0 + $1.rows }
+    private func show(_ made: MadeBackup) {
         guard json else {
-            let log = manifest.log.map { ", log up to position \($0.position)" } ?? ""
+            let log = made.logPosition.map { ", log up to position \($0)" } ?? ""
             return Console.write(
-                "\(target)/\(manifest.name): \(manifest.tables.count) tables, \(rowCount) rows at "
-                    + "position \(manifest.position)\(log), \(byteCount) bytes in "
-                    + "\((seconds * 100).rounded() / 100) s\n")
+                "\(made.target)/\(made.name): \(made.tables.count) tables, \(made.rowCount) rows "
+                    + "at position \(made.position)\(log), \(made.byteCount) bytes in "
+                    + "\((made.durationSeconds * 100).rounded() / 100) s\n")
         }
-        Console.writeJSON { json in
-            json.openObject()
-            json.field("backup", manifest.name)
-            json.field("target", target)
-            json.field("position", manifest.position)
-            json.field("root", manifest.root)
-            json.field("held_against_log", isHeldAgainstLog)
-            json.field("time", manifest.time)
-            json.field("rows", rowCount)
-            json.field("bytes", byteCount)
-            json.key("tables")
-            json.openArray()
-            for entry in manifest.tables {
-                json.openObject()
-                json.field("table", entry.table)
-                json.field("file", entry.file)
-                json.field("rows", entry.rows)
-                json.field("bytes", entry.bytes)
-                json.closeObject()
-            }
-            json.closeArray()
-            json.key("log_position")
-            if let log = manifest.log { json.integer(log.position) } else { json.null() }
-            json.key("seconds")
-            json.number(seconds)
-            json.closeObject()
-        }
+        Console.writeJSON { made.write(to: &$0) }
     }
 }
 
@@ -214,26 +177,10 @@ struct BackupList: AsyncParsableCommand {
             }
             return
         }
+        let listing = BackupListing(target: target, manifests: manifests, proven: proven)
         Console.writeJSON { json in
             json.openObject()
-            json.field("target", target)
-            json.key("backups")
-            json.openArray()
-            for (name, manifest) in manifests {
-                json.openObject()
-                json.field("backup", name)
-                json.field("readable", manifest != nil)
-                if let manifest {
-                    json.field("ledger", manifest.ledger)
-                    json.field("position", manifest.position)
-                    json.field("time", manifest.time)
-                    json.field("rows", manifest.tables.reduce(0) { $0 + $1.rows })
-                    json.field("with_log", manifest.log != nil)
-                    json.field("proven", proven.contains(name))
-                }
-                json.closeObject()
-            }
-            json.closeArray()
+            listing.writeMembers(to: &json)
             json.closeObject()
         }
     }

@@ -12,6 +12,9 @@ struct Serve: AsyncParsableCommand {
         discussion: """
             Example: daybook serve --data shop --catalog shop/catalog --listen 0.0.0.0:8080
 
+            With --backup-every it makes backups by itself, and with --backup-keep it takes old \
+            ones away; see docs/backups.md.
+
             Stops in good order on SIGTERM and SIGINT. On SIGHUP it looks at the catalog folder \
             again: a good one is taken up by a restart within the process, a bad one is reported \
             and left. Its own log is JSON lines on standard error.
@@ -22,8 +25,11 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "HOST:PORT. Environment: DAYBOOK_LISTEN. Default: 127.0.0.1:8080.")
     var listen: String?
 
+    @OptionGroup(title: "Backups") var backups: BackupOptions
+
     func validate() throws {
         _ = try address()
+        _ = try backups.plan(settings)
     }
 
     func run() async throws {
@@ -63,7 +69,8 @@ struct Serve: AsyncParsableCommand {
         composition.projections.start()
         let keys = KeyFile(
             path: settings.dataFolder + "/keys.json", extraKey: Settings.environment("API_KEY"))
-        let server = LedgerServer(composition.serverParts(keys: keys))
+        let keeper = try backupKeeper(composition)
+        let server = LedgerServer(composition.serverParts(keys: keys, backups: keeper))
         let application = server.application(host: host, port: port) { bound in
             logger.info("listening", metadata: ["host": "\(host)", "port": "\(bound ?? port)"])
         }
@@ -75,6 +82,8 @@ struct Serve: AsyncParsableCommand {
                     failureTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: reload, successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: local), .init(service: application),
+                // The last one is the first to stop: whoever waits for a backup is still answered.
+                .init(service: keeper),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(20)
@@ -86,6 +95,13 @@ struct Serve: AsyncParsableCommand {
             throw CommandFailure(
                 .unreachable, "\(host):\(port) is taken; choose another with --listen HOST:PORT")
         }
+    }
+
+    private func backupKeeper(_ composition: Composition) throws -> ServerBackups {
+        let work = BackupWork(
+            try backups.plan(settings), settings: settings, composition: composition,
+            catalogFolder: try settings.catalogFolder())
+        return ServerBackups(work, logger: composition.logger)
     }
 
     private func address() throws -> (host: String, port: Int) {
