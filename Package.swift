@@ -138,7 +138,7 @@ let package = Package(
             [
                 "Avro", "DaybookBackup", "DaybookCatalog", "DaybookLedger", "DaybookLog",
                 "DaybookProjections", "DaybookSegments", "LedgerWorld", "Postgres", "S3",
-                "TestSupport",
+                "TestSupport", crypto,
             ]),
         tests(
             "DaybookServerTests",

@@ -53,7 +53,8 @@ extension World {
         options.patienceSeconds = 5
         change(&options)
         return try Restore(
-            from: try source.map { try verifier($0).prove() }, catalog: catalog, options: options, log: { [log] in log },
+            from: try source.map { try verifier($0).prove() }, catalog: catalog,
+            options: options, log: { [log] in log },
             connect: { [conninfo] in try PostgresConnection(.init(conninfo: conninfo)) },
             clock: { .max / 2 }
         ).run()

@@ -37,8 +37,8 @@ struct Tampering {
         text = "\(kind) of \(file)"
         switch kind {
         case .byteFlipped:
-            let any = (files + ["manifest.json", "manifest.sig"]).randomElement(using: &random) ?? ""
-            try flip(any, &random)
+            let all = files + ["manifest.json", "manifest.sig"]
+            try flip(all.randomElement(using: &random) ?? "", &random)
         case .blocksSwapped: try swapBlocks("sales.avro", &random)
         case .fileCut:
             var bytes = try read(file)
