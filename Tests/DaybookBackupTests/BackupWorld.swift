@@ -17,12 +17,6 @@ extension World {
     /// The folder of its backups.
     var backups: FolderStorage { FolderStorage(path: folder.path("backups")) }
 
-    /// The log as whoever has not written it sees it.
-    func reader() throws -> LogReader {
-        try log.attest()
-        return try LogReader.open(folder: folder.path("data"))
-    }
-
     /// Makes a backup; each has a second of its own, so their names differ.
     func backUp(change: (inout BackupMaker.Options) -> Void = { _ in }) throws -> BackupSource {
         var options = BackupMaker.Options()
@@ -40,7 +34,7 @@ extension World {
     /// What holds a backup against itself and the log.
     func verifier(_ source: BackupSource) throws -> BackupVerifier {
         BackupVerifier(
-            source, log: try reader(), catalog: catalog,
+            source, log: log, catalog: catalog,
             trustedKey: try signingKey().publicKey)
     }
 

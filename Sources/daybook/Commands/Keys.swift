@@ -11,7 +11,7 @@ struct Keys: ParsableCommand {
 
             A change acts at once, in a running server too.
             """,
-        subcommands: [Create.self, List.self, Revoke.self])
+        subcommands: [Create.self, List.self, Revoke.self, Ledger.self])
 
     /// `daybook keys create NAME`
     struct Create: ParsableCommand {
@@ -124,6 +124,38 @@ struct Keys: ParsableCommand {
                 json.openObject()
                 json.field("name", name)
                 json.field("revoked", true)
+                json.closeObject()
+            }
+        }
+    }
+
+    /// `daybook keys ledger`
+    struct Ledger: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Print the public key by which the ledger signs, in PEM.",
+            discussion: """
+                Example: daybook keys ledger > ledger.pub && openssl pkeyutl -verify -pubin \
+                -inkey ledger.pub -rawin -in manifest.json -sigfile manifest.sig
+                """)
+
+        @OptionGroup var settings: Settings
+
+        @Flag(help: "Print one JSON object.")
+        var json = false
+
+        func run() throws {
+            guard let key = BackupPlace.trustedKey(settings) else {
+                throw CommandFailure(
+                    .usage,
+                    "\(settings.dataFolder) has no ledger.key; it is made with the ledger, or by "
+                        + "its first start under this version")
+            }
+            guard json else { return Console.write(key.pem) }
+            Console.writeJSON { json in
+                json.openObject()
+                json.field("algorithm", "Ed25519")
+                json.field("public_key", key.description)
+                json.field("pem", key.pem)
                 json.closeObject()
             }
         }

@@ -6,7 +6,8 @@ struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check that what is derived is what the log says; by default the tables.",
         discussion: "Example: daybook verify tables hired_employees --repair",
-        subcommands: [VerifyTables.self, VerifyLog.self], defaultSubcommand: VerifyTables.self)
+        subcommands: [VerifyTables.self, VerifyLog.self, VerifyBackup.self],
+        defaultSubcommand: VerifyTables.self)
 }
 
 /// `daybook verify log`, which is `daybook log verify`.
@@ -18,6 +19,17 @@ struct VerifyLog: ParsableCommand {
     @OptionGroup var verification: LogVerify
 
     func run() throws { try verification.run() }
+}
+
+/// `daybook verify backup`, which is `daybook backup verify`.
+struct VerifyBackup: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup", abstract: BackupVerify.configuration.abstract,
+        discussion: "Example: daybook verify backup data/backups --json")
+
+    @OptionGroup var verification: BackupVerify
+
+    func run() async throws { try await verification.run() }
 }
 
 /// `daybook verify tables`
