@@ -83,6 +83,27 @@ public final class Ledger: LedgerService {
         offer(.append(AppendRequest(content: content, completion: completion)))
     }
 
+    /// Decided by the writer, like a batch.
+    public func waive(
+        _ rejections: [RejectionRoot], _ waiver: Waiver,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
+    ) {
+        precondition(
+            !rejections.isEmpty && rejections.count <= Waiver.countMax
+                && Set(rejections).count == rejections.count,
+            "a waiver names each of its rejections once")
+        offer(
+            .append(
+                AppendRequest(content: .waiver(waiver, of: rejections), completion: completion)))
+    }
+
+    /// Read from the log, where it is kept for good.
+    public func rejection(at position: Position) throws(LedgerError) -> StoredRejection? {
+        try lookup.withBatch(at: position) {
+            try StoredRejection(reading: &$0, at: position)
+        } ?? nil
+    }
+
     private func offer(_ request: WriterRequest) {
         if let refusal = queue.update({ $0.offer(request, byteCount: request.byteCount) }) {
             request.refuse(refusal)

@@ -81,9 +81,10 @@ struct LedgerOpening {
     ) throws(LedgerError) -> KeyState {
         try viewing { () throws(KeyStoreFault) in try view.renew() }
         var integers: [Int: IntegerSet] = [:]
-        for constraint in catalog.constraints where constraint.isInteger {
-            integers[constraint.index] = try viewing { () throws(KeyStoreFault) in
-                try builder.set(constraint.index).flatMap { (set) throws(KeyStoreFault) in
+        let places = KeySetPlaces(catalog.constraints)
+        for place in places.all where places.isInteger(place) {
+            integers[place] = try viewing { () throws(KeyStoreFault) in
+                try builder.set(place).flatMap { (set) throws(KeyStoreFault) in
                     try view.integers(set)
                 }
             }
@@ -92,7 +93,7 @@ struct LedgerOpening {
             constraints: catalog.constraints,
             number: { index in
                 guard let set = builder.set(index) else {
-                    preconditionFailure("a snapshot has a set for every constraint")
+                    preconditionFailure("a snapshot has every set")
                 }
                 return set.number
             },

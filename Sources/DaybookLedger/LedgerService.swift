@@ -14,6 +14,15 @@ public protocol LedgerService: AnyObject, Sendable {
         _ controls: [Control], idempotencyKey: String?, requestDigest: [UInt8],
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
 
+    /// Lets rejections go that are open, all or none, as one of the ledger's own events; between 1
+    /// and `Waiver.countMax` different ones. Refused with `LedgerError.rejectionClosed`.
+    func waive(
+        _ rejections: [RejectionRoot], _ waiver: Waiver,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
+
+    /// The rejected row at `position`; nil if there is none. May block on the disk.
+    func rejection(at position: Position) throws(LedgerError) -> StoredRejection?
+
     /// The batch that holds `position`; nil beyond the end. May block on the disk.
     func batch(at position: Position) throws(LedgerError) -> Receipt?
 
@@ -44,6 +53,15 @@ extension LedgerService {
     public func append(_ submission: Submission) async throws(LedgerError) -> Receipt {
         try await withCheckedContinuation { continuation in
             submit(submission) { continuation.resume(returning: $0) }
+        }.get()
+    }
+
+    /// Lets rejections go and waits until that is on disk.
+    public func waive(
+        _ rejections: [RejectionRoot], _ waiver: Waiver
+    ) async throws(LedgerError) -> Receipt {
+        try await withCheckedContinuation { continuation in
+            waive(rejections, waiver) { continuation.resume(returning: $0) }
         }.get()
     }
 

@@ -159,8 +159,16 @@ struct Sequencer {
             let index = pending.count
             switch content {
             case .controls(let controls, _, _): write(controls, facts, &builder)
+            case .waiver(let waiver, let rejections):
+                try requireOpen(rejections)
+                write([waiver.control(of: rejections)], facts, &builder)
+                for rejection in rejections { close(rejection, in: keys.places.waived) }
             case .submission(let submission):
                 guard submission.dictionary == catalog.version else { throw .dictionaryChanged }
+                try requireOpen(submission.corrects.map(\.rejection))
+                facts.corrects = submission.corrects.map {
+                    Correction(row: $0.row, position: $0.rejection.position)
+                }
                 facts.lineSkips = submission.firstLine == nil ? [] : submission.batch.lineSkips
                 try write(submission, facts, &builder)
             }
@@ -180,12 +188,15 @@ struct Sequencer {
     ) -> BatchFacts {
         let receivedAt = max(reading.wall, lastReceivedAt + 1)
         let id = BatchID(receivedAt: receivedAt, random: random).text
-        switch content {
-        case .controls(_, let key, let digest):
-            return BatchFacts(
+        func own(_ key: String?, _ digest: [UInt8]) -> BatchFacts {
+            BatchFacts(
                 position: position, receivedAt: receivedAt, clock: reading.wall, id: id,
                 source: "system", principal: "system", idempotencyKey: key, requestDigest: digest,
                 dictionary: catalog.version, table: "", format: "control")
+        }
+        switch content {
+        case .controls(_, let key, let digest): return own(key, digest)
+        case .waiver: return own(nil, [])
         case .submission(let submission):
             return BatchFacts(
                 position: position, receivedAt: receivedAt, clock: reading.wall, id: id,
@@ -239,6 +250,37 @@ struct Sequencer {
         return nil
     }
 
+    // MARK: Rejections
+
+    /// - Throws: `LedgerError.rejectionClosed` for the first that is not open.
+    private func requireOpen(_ rejections: [RejectionRoot]) throws(LedgerError) {
+        for rejection in rejections {
+            precondition(
+                rejection.position < durable.position, "a rejection is read from the log")
+            let place = UInt64(bitPattern: rejection.position)
+            if keys.contains(place, of: keys.places.corrected) {
+                throw .rejectionClosed(rejection.position, .corrected)
+            }
+            if keys.contains(place, of: keys.places.waived) {
+                throw .rejectionClosed(rejection.position, .waived)
+            }
+        }
+    }
+
+    /// Closes what the accepted rows of a batch correct.
+    private mutating func closeCorrected(_ submission: Submission, _ verdicts: BatchVerdicts) {
+        if submission.corrects.isEmpty { return }
+        let rejected = Set(verdicts.rejections.map(\.row))
+        for correction in submission.corrects where !rejected.contains(correction.row) {
+            close(correction.rejection, in: keys.places.corrected)
+        }
+    }
+
+    private mutating func close(_ rejection: RejectionRoot, in set: Int) {
+        let wasOpen = keys.insert(UInt64(bitPattern: rejection.position), of: set)
+        precondition(wasOpen, "a rejection is closed once")
+    }
+
     // MARK: Writing
 
     private mutating func write(
@@ -268,6 +310,7 @@ struct Sequencer {
             verdicts.write(to: &sink, rejectionBranch: rejectionBranch)
         }
         if let leaf {
+            closeCorrected(submission, verdicts)
             add(
                 facts, rowCount: batch.rows.count, batch: batch,
                 rejections: verdicts.rejections, leaf: leaf)
@@ -309,6 +352,7 @@ struct Sequencer {
             ])
         var facts = facts
         facts.lineSkips = []
+        facts.corrects = []
         let branch = builder.schema.rejectionBranch
         let leaf = builder.append(facts, rowCount: 1, rejectedCount: 1) { sink in
             sink.append(rejection: rejection, branch: branch)

@@ -21,13 +21,22 @@ public struct Submission: Sendable {
     public let dictionary: String
     /// Line of the first row in its file, from 1.
     public let firstLine: Int64?
+    /// Rows that are sent in the place of rejected ones, in the order of rows.
+    public let corrects: [RowCorrection]
 
-    /// A batch to submit. With an idempotency key, the request's digest must be there.
+    /// A batch to submit. With an idempotency key, the request's digest must be there. What it
+    /// corrects are rejections of its own table, each once, for rows in ascending order.
     public init(
         batch: JudgedBatch, source: String, principal: String, idempotencyKey: String?,
         requestDigest: [UInt8], isAtomic: Bool = false, dictionary: String,
-        firstLine: Int64? = nil
+        firstLine: Int64? = nil, corrects: [RowCorrection] = []
     ) {
+        precondition(
+            corrects.allSatisfy {
+                batch.rows.indices.contains($0.row) && $0.rejection.table == batch.table.name
+            } && zip(corrects, corrects.dropFirst()).allSatisfy { $0.row < $1.row }
+                && Set(corrects.map(\.rejection)).count == corrects.count,
+            "a row corrects one rejection of its table, which no other row corrects")
         precondition(
             idempotencyKey == nil || requestDigest.count == Digest.byteCount,
             "a batch with a key has the digest by which a retry is known")
@@ -39,6 +48,7 @@ public struct Submission: Sendable {
         self.isAtomic = isAtomic
         self.dictionary = dictionary
         self.firstLine = firstLine
+        self.corrects = corrects
     }
 
     /// About how much memory the batch holds, for the queue's bound.
@@ -120,6 +130,8 @@ public enum LedgerError: Error, Equatable, Sendable {
     case diskFull
     /// The batch may or may not be in the log: send it again with the same idempotency key.
     case outcomeUnknown
+    /// A rejection that is to be corrected or waived is no longer open.
+    case rejectionClosed(Position, RejectionState)
     /// The wall clock jumped; appends wait until it is right again or confirmed.
     case clockHeld(jumpSeconds: Int64)
     /// The batch was judged by another dictionary than the ledger now has.

@@ -7,6 +7,7 @@ struct AppendRequest: Sendable {
     enum Content: Sendable {
         case submission(Submission)
         case controls([Control], idempotencyKey: String?, requestDigest: [UInt8])
+        case waiver(Waiver, of: [RejectionRoot])
     }
     let content: Content
     let completion: @Sendable (Result<Receipt, LedgerError>) -> Void
@@ -32,6 +33,7 @@ enum WriterRequest: Sendable {
             switch request.content {
             case .submission(let submission): submission.byteCount
             case .controls(let controls, _, _): controls.reduce(1024) { $0 + $1.text.count }
+            case .waiver(_, let rejections): 8192 + rejections.count * 64
             }
         case .search: 1024
         }

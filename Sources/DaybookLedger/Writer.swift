@@ -263,6 +263,7 @@ extension AppendRequest.Content {
         switch self {
         case .submission(let submission): submission.requestDigest
         case .controls(_, _, let digest): digest
+        case .waiver: []
         }
     }
 }

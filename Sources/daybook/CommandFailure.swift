@@ -146,6 +146,10 @@ struct CommandFailure: Error {
             self.init(.failed, "the ledger is busy; try again in \(seconds) s")
         case .idempotencyConflict(let batchID):
             self.init(.failed, "batch \(batchID) has the same key and other content")
+        case .rejectionClosed(let position, let state):
+            self.init(
+                .failed, "the rejection at position \(position) is \(state.rawValue): nothing was "
+                    + "done; see `daybook rejections show \(position)`")
         case .closed: self.init(.failed, "the ledger is closed")
         }
     }

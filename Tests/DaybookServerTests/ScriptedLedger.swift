@@ -44,6 +44,17 @@ final class ScriptedLedger: LedgerService {
             completion: completion)
     }
 
+    func waive(
+        _ rejections: [RejectionRoot], _ waiver: Waiver,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
+    ) {
+        ledger.waive(rejections, waiver, completion: completion)
+    }
+
+    func rejection(at position: Position) throws(LedgerError) -> StoredRejection? {
+        try ledger.rejection(at: position)
+    }
+
     func batch(at position: Position) throws(LedgerError) -> Receipt? {
         try ledger.batch(at: position)
     }

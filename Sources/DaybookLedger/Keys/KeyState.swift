@@ -2,7 +2,8 @@ import DaybookCatalog
 import DaybookIntake
 import DaybookLog
 
-/// All keys that are taken: for every uniqueness rule its values, and the idempotency keys.
+/// All keys that are taken: for every uniqueness rule its values, and the idempotency keys; and
+/// the rejections that are no longer open.
 ///
 /// Integer keys are bitmaps, all others fingerprints with positions. Every insertion is in a
 /// journal until the group that made it is durable, so that a batch or a group can be undone. The
@@ -13,29 +14,32 @@ struct KeyState {
         let fingerprint: Fingerprint
     }
 
-    /// By constraint; nil where the keys are fingerprints.
+    /// By set; nil where the keys are fingerprints.
     private var integers: [IntegerSet?]
-    /// By constraint, nil where the keys are integers; and last the idempotency keys.
+    /// By set; nil where the keys are integers.
     private var fingerprints: [FingerprintSet?]
     private var journal: [Insertion] = []
 
     /// A place in the journal to go back to.
     struct Mark { fileprivate let count: Int }
 
-    /// Place of the idempotency keys among the sets: after all constraints.
-    let idempotency: Int
+    /// Where each set stands.
+    let places: KeySetPlaces
+
+    /// Place of the idempotency keys among the sets.
+    var idempotency: Int { places.idempotency }
 
     /// Nothing is taken yet, or what `base` and `integers` give by constraint.
     init(
         constraints: [KeyConstraint], number: (Int) -> UInt32 = { UInt32($0) },
         base: (any FingerprintBase)? = nil, integers: (Int) -> IntegerSet = { _ in IntegerSet() }
     ) {
-        idempotency = constraints.count
-        self.integers = constraints.map { $0.isInteger ? integers($0.index) : nil }
-        fingerprints = constraints.map {
-            $0.isInteger ? nil : FingerprintSet(number: number($0.index), base: base)
+        let places = KeySetPlaces(constraints)
+        self.places = places
+        self.integers = places.all.map { places.isInteger($0) ? integers($0) : nil }
+        fingerprints = places.all.map {
+            places.isInteger($0) ? nil : FingerprintSet(number: number($0), base: base)
         }
-        fingerprints.append(FingerprintSet(number: number(constraints.count), base: base))
     }
 
     /// Whether an integer is a key of the constraint.
@@ -88,7 +92,7 @@ struct KeyState {
         precondition(mark.count <= journal.count, "what is durable is not undone")
         while journal.count > mark.count {
             let last = journal.removeLast()
-            if let set = integers.indices.contains(last.set) ? integers[last.set] : nil {
+            if let set = integers[last.set] {
                 let wasThere = set.remove(last.fingerprint.low)
                 precondition(wasThere, "only what was inserted is undone")
             } else {

@@ -5,7 +5,7 @@ import DaybookLog
 
 /// A key that a durable block holds.
 struct ExtractedKey {
-    /// Place among the constraints; their number for an idempotency key.
+    /// One of `KeySetPlaces`.
     let set: Int
     let slot: KeySlot
     /// The row's position, or for an idempotency key its batch's.
@@ -15,14 +15,13 @@ struct ExtractedKey {
 /// Takes the keys out of durable blocks, of any dictionary's time: for snapshots, for rebuilding
 /// them, and for the tail after one.
 struct KeyExtraction {
-    /// The number of the idempotency keys' set: after all constraints.
-    private let idempotency: Int
+    private let places: KeySetPlaces
     private let fingerprintKey: FingerprintKey
     private var known: KeyLayouts
     private var values = RowValues()
 
     init(catalog: Catalog, fingerprintKey: FingerprintKey) {
-        idempotency = catalog.constraints.count
+        places = KeySetPlaces(catalog.constraints)
         known = KeyLayouts(catalog)
         self.fingerprintKey = fingerprintKey
     }
@@ -52,13 +51,31 @@ struct KeyExtraction {
                 scope: request.scope, key: request.idempotencyKey, under: fingerprintKey)
             body(
                 ExtractedKey(
-                    set: idempotency,
+                    set: places.idempotency,
                     slot: KeySlot(kind: .fingerprint, low: place.low, high: place.high),
                     position: reader.facts.position))
         }
         var position = reader.facts.position
+        var corrections = reader.facts.corrects[...]
+        func close(_ rejection: Position, _ set: Int) {
+            body(ExtractedKey(set: set, slot: .integer(rejection), position: position))
+        }
         while let branch = try reader.nextBranch() {
-            if branch < layouts.count, !layouts[branch].isEmpty {
+            let row = Int(position - reader.facts.position)
+            if let correction = corrections.first, correction.row == row {
+                if branch < reader.schema.tables.count {
+                    close(correction.position, places.corrected)
+                }
+                corrections.removeFirst()
+            }
+            if branch == reader.schema.controlBranch {
+                let control = try reader.readControl()
+                if control.kind == Waiver.kind {
+                    for range in control.refersTo {
+                        for rejection in range { close(rejection, places.waived) }
+                    }
+                }
+            } else if branch < layouts.count, !layouts[branch].isEmpty {
                 try values.read(&reader.cursor, shape: reader.schema.tables[branch])
                 for layout in layouts[branch] {
                     let slot = try layout.slot(of: values, key: fingerprintKey)

@@ -79,30 +79,28 @@ final class SnapshotBuilder {
         return "\(constraint.name)|\(types.joined(separator: ","))"
     }
 
-    /// The snapshot's set for a constraint, or with their number for the idempotency keys.
+    /// The snapshot's set for one of `KeySetPlaces`.
     func set(_ index: Int) -> SnapshotHead.KeySet? {
-        guard index < catalog.constraints.count else { return head.sets.first { $0.name == "" } }
-        let constraint = catalog.constraints[index]
-        let name = Self.name(constraint, catalog)
-        return head.sets.first { $0.name == name && $0.isInteger == constraint.isInteger }
+        let (name, isInteger) = (name(index), places.isInteger(index))
+        return head.sets.first { $0.name == name && $0.isInteger == isInteger }
+    }
+
+    private var places: KeySetPlaces { KeySetPlaces(catalog.constraints) }
+
+    private func name(_ index: Int) -> String {
+        places.name(index) ?? Self.name(catalog.constraints[index], catalog)
     }
 
     /// Drops the sets of rules that are no more, and fills those of new rules from the log.
     private func adoptConstraints() throws(LedgerError) {
-        let all = 0...catalog.constraints.count
+        let all = places.all
         let kept = all.compactMap { set($0)?.number }
         let dropped = head.sets.filter { !kept.contains($0.number) }
         let missing = all.filter { set($0) == nil }
         if dropped.isEmpty, missing.isEmpty { return }
         head.sets.removeAll { !kept.contains($0.number) }
         for index in missing {
-            if index < catalog.constraints.count {
-                let constraint = catalog.constraints[index]
-                _ = head.add(
-                    name: Self.name(constraint, catalog), isInteger: constraint.isInteger)
-            } else {
-                _ = head.add(name: "", isInteger: false)
-            }
+            _ = head.add(name: name(index), isInteger: places.isInteger(index))
         }
         try writing { (writer) throws(KeyStoreFault) in
             for set in dropped { try writer.delete(set) }
@@ -114,8 +112,7 @@ final class SnapshotBuilder {
     /// Takes the snapshot forward to the block that ends at or beyond `position`.
     func advance(to position: Position) throws(LedgerError) {
         try fill(
-            Array(0...catalog.constraints.count), from: head.log.position, to: position,
-            isWhole: true)
+            Array(places.all), from: head.log.position, to: position, isWhole: true)
     }
 
     /// Adds the keys of some sets from the blocks of a range. If `isWhole`, every write of it is a

@@ -129,6 +129,11 @@ extension Problem {
                 .serviceUnavailable, "outcome-unknown", title: "It is not known what was kept",
                 detail: "the disk refused a sync: send it again with the same idempotency key"
             ).retrying(afterSeconds: 5)
+        case .rejectionClosed(let position, let state):
+            self = Problem(
+                .conflict, "rejection-closed", title: "The rejection is no longer open",
+                detail: "the rejection at position \(position) is \(state.rawValue): nothing was "
+                    + "done; see /v1/rejections/\(position)")
         case .clockHeld(let seconds):
             self = Problem(
                 .serviceUnavailable, "clock-held", title: "The wall clock jumped",
