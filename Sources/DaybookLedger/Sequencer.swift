@@ -161,7 +161,7 @@ struct Sequencer {
             case .controls(let controls, _, _): write(controls, facts, &builder)
             case .waiver(let waiver, let rejections):
                 try requireOpen(rejections)
-                write([waiver.control(of: rejections)], facts, &builder)
+                write([waiver.control(of: rejections.map(\.position))], facts, &builder)
                 for rejection in rejections { close(rejection, in: keys.places.waived) }
             case .submission(let submission):
                 guard submission.dictionary == catalog.version else { throw .dictionaryChanged }

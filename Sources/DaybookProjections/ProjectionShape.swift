@@ -7,7 +7,7 @@ import DaybookLog
 /// way. Rules that only judge rows, such as patterns and references, are no part of it.
 enum ProjectionShape {
     /// Raised when the audit's tables change.
-    private static let auditVersion = "audit 1"
+    private static let auditVersion = "audit 2"
 
     /// The names of all projections of a catalog: tables, aggregates and the audit.
     static func names(of catalog: Catalog) -> [String] {

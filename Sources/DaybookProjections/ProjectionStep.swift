@@ -28,6 +28,8 @@ final class ProjectionStep {
     private let transcoders: TranscoderSet
     /// Batches from here on are not applied.
     private let end: Position
+    /// Whether rejections get their states; else somebody sets them when all pieces are there.
+    private let setsStates: Bool
     /// Tables that take part, by name: rows below the position are there already.
     private let tables: [String: Position]
     /// Where the audit stands, if it takes part.
@@ -39,8 +41,7 @@ final class ProjectionStep {
     private var buffers: [TableRun: Buffer] = [:]
     /// A row that is folded and goes nowhere else.
     private var scratch = ByteSink(capacity: 1024)
-    private var batches = ByteSink(capacity: 4096)
-    private var rejections = ByteSink(capacity: 4096)
+    private let auditRows = AuditRows()
 
     /// COPY rows of a run that wait.
     private final class Buffer {
@@ -68,12 +69,14 @@ final class ProjectionStep {
     /// participant's place.
     init(
         _ connection: PostgresConnection, into destination: Destination,
-        transcoders: TranscoderSet, participants: [Participant], end: Position = .max
+        transcoders: TranscoderSet, participants: [Participant], end: Position = .max,
+        setsStates: Bool = true
     ) {
         self.connection = connection
         self.destination = destination
         self.transcoders = transcoders
         self.end = end
+        self.setsStates = setsStates
         var tables: [String: Position] = [:]
         var audit: Position?
         for participant in participants {
@@ -112,8 +115,12 @@ final class ProjectionStep {
             try copy(run) { try $0.write(buffer.sink.unsafeBytes) }
         }
         try writeGroups()
-        try copyAudit("batches", AuditTranscoder.batchColumns, batches.unsafeBytes)
-        try copyAudit("rejections", AuditTranscoder.rejectionColumns, rejections.unsafeBytes)
+        try auditRows.write(copyAudit)
+        if setsStates {
+            try refusing(auditProjectionName) {
+                try auditRows.updateStates(connection, in: destination.auditSchema)
+            }
+        }
     }
 
     /// The run of the first batch of a block, from the first block where that takes part.
@@ -150,8 +157,8 @@ final class ProjectionStep {
         guard sinks != nil || takesAudit else { return }
         let rejectedCount = try pass(&reader, sinks, takesAudit: takesAudit)
         if takesAudit {
-            try AuditTranscoder.appendBatch(
-                facts, rowCount: reader.rowCount, rejectedCount: rejectedCount, to: &batches)
+            try auditRows.add(
+                batch: facts, rowCount: reader.rowCount, rejectedCount: rejectedCount)
         }
     }
 
@@ -199,11 +206,15 @@ final class ProjectionStep {
                 }
             } else if branch == rejectionBranch, takesAudit {
                 let rejection = try reader.readRejection()
-                try AuditTranscoder.appendRejection(
-                    rejection, of: facts, row: Int(position - facts.position), to: &rejections)
+                try auditRows.add(rejection, of: facts, row: Int(position - facts.position))
                 rejectedCount += 1
+            } else if branch == reader.schema.controlBranch, takesAudit {
+                try auditRows.add(try reader.readControl(), at: position, of: facts)
             } else {
                 try reader.skipRow(branch)
+            }
+            if takesAudit, branch < reader.schema.tables.count {
+                try auditRows.addAccepted(row: Int(position - facts.position), of: facts)
             }
             position += 1
         }

@@ -1,16 +1,6 @@
 import Avro
 import DaybookLog
 
-/// What became of a rejection.
-public enum RejectionState: String, Sendable {
-    /// Nothing yet.
-    case open
-    /// A good row was accepted in its place.
-    case corrected
-    /// Somebody decided to let it go.
-    case waived
-}
-
 /// The first of the rejections that one row had: itself, or that of which it is a retry. Whatever
 /// closes one of them closes all. It is found in the log (`LedgerService.rejection(at:)`).
 public struct RejectionRoot: Sendable, Hashable {

@@ -23,7 +23,7 @@ struct ProjectionTables {
         self.name = name
         if name == auditProjectionName {
             self.schema = "daybook"
-            tables = ["batches", "rejections"]
+            tables = AuditRows.tables
             ddl = nil
             isKeyedFirst = false
             return
@@ -91,6 +91,9 @@ struct ProjectionTables {
                 }
             }
             try connection.execute("ANALYZE \(build(table))")
+        }
+        if name == auditProjectionName {
+            try AuditRows.updateAllStates(connection, in: ProjectionTables.buildSchema)
         }
         return notes
     }

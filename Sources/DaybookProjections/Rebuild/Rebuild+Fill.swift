@@ -116,7 +116,7 @@ extension Rebuild {
                         connection, into: ProjectionTables.destination, transcoders: transcoders,
                         participants: [
                             .init(name: copying.name, from: piece.positions.lowerBound)
-                        ], end: piece.positions.upperBound)
+                        ], end: piece.positions.upperBound, setsStates: false)
                     try step.apply(piece.blocks)
                 }
                 fill.state.withLock { $0.eventCount += Int64(piece.positions.count) }

@@ -1,4 +1,3 @@
-import DaybookLog
 import Foundation
 
 /// A decision that rejections will not be mended: who made it, and why.
@@ -38,8 +37,8 @@ public struct Waiver: Sendable, Equatable {
         let by: String?
     }
 
-    /// The event by which `rejections` are waived.
-    func control(of rejections: [RejectionRoot]) -> Control {
+    /// The event by which the rejections at these positions are waived.
+    public func control(of rejections: [Position]) -> Control {
         precondition((1...Self.countMax).contains(rejections.count), "a waiver is of something")
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -48,6 +47,6 @@ public struct Waiver: Sendable, Equatable {
         }
         return Control(
             kind: Self.kind,
-            refersTo: rejections.map { $0.position..<($0.position + 1) }, text: Array(text))
+            refersTo: rejections.map { $0..<($0 + 1) }, text: Array(text))
     }
 }

@@ -1,5 +1,6 @@
 import Avro
 import DaybookLog
+import Postgres
 
 /// Turns batches and rejections into the binary COPY rows of `daybook.batches` and
 /// `daybook.rejections`.
@@ -10,7 +11,11 @@ enum AuditTranscoder {
     ]
     static let rejectionColumns = [
         "position", "batch_id", "table_name", "source", "line", "received_at", "principal", "raw",
-        "raw_length", "reasons",
+        "raw_length", "reasons", "retry_of",
+    ]
+    static let codeColumns = ["code", "position", "columns"]
+    static let closingColumns = [
+        "rejection", "state", "position", "batch_id", "received_at", "principal", "note",
     ]
 
     static func appendBatch(
@@ -34,7 +39,8 @@ enum AuditTranscoder {
     }
 
     static func appendRejection(
-        _ rejection: Rejection, of facts: BatchFacts, row: Int, to sink: inout ByteSink
+        _ rejection: Rejection, of facts: BatchFacts, row: Int, retryOf earlier: Position?,
+        to sink: inout ByteSink
     ) throws(AvroDecodingError) {
         sink.append(bigEndian: Int16(rejectionColumns.count))
         append(facts.position + Position(row), to: &sink)
@@ -48,6 +54,46 @@ enum AuditTranscoder {
         sink.append(raw: rejection.raw)
         append(rejection.rawLength ?? Int64(rejection.raw.count), to: &sink)
         appendReasons(rejection.reasons, to: &sink)
+        append(earlier, to: &sink)
+    }
+
+    /// A code that a rejected row got, with the columns that its reasons name.
+    static func appendCode(
+        _ code: String, at position: Position, columns: [String], to sink: inout ByteSink
+    ) {
+        sink.append(bigEndian: Int16(codeColumns.count))
+        append(text: code, to: &sink)
+        append(position, to: &sink)
+        append(array: Set(columns).sorted(), to: &sink)
+    }
+
+    static func appendClosing(
+        _ closing: RejectionClosing, of facts: BatchFacts, to sink: inout ByteSink
+    ) throws(AvroDecodingError) {
+        sink.append(bigEndian: Int16(closingColumns.count))
+        append(closing.rejection, to: &sink)
+        append(text: closing.state.rawValue, to: &sink)
+        append(closing.position, to: &sink)
+        try UUIDText.append(facts.id.utf8, to: &sink)
+        append(facts.receivedAt - PostgresEpoch.microseconds, to: &sink)
+        append(text: closing.principal, to: &sink)
+        append(text: closing.note, to: &sink)
+    }
+
+    /// A `text[]` of one dimension. (PostgreSQL, `array_recv` in `arrayfuncs.c`.)
+    private static func append(array: [String], to sink: inout ByteSink) {
+        let start = sink.count
+        sink.append(bigEndian: Int32(0))
+        sink.append(bigEndian: Int32(array.isEmpty ? 0 : 1))
+        sink.append(bigEndian: Int32(0))
+        sink.append(bigEndian: TypeOID.text)
+        if !array.isEmpty {
+            sink.append(bigEndian: Int32(array.count))
+            sink.append(bigEndian: Int32(1))
+            for text in array { append(text: text, to: &sink) }
+        }
+        let count = Int32(sink.count - start - 4).bigEndian
+        sink.unsafeMutableBytes.storeBytes(of: count, toByteOffset: start, as: Int32.self)
     }
 
     private static func append(count: Int, to sink: inout ByteSink) {

@@ -1,0 +1,9 @@
+/// What became of a rejection.
+public enum RejectionState: String, Sendable {
+    /// Nothing yet.
+    case open
+    /// A good row was accepted in its place.
+    case corrected
+    /// Somebody decided to let it go.
+    case waived
+}
