@@ -127,22 +127,24 @@ final class Bench: Sendable {
 
     func submission(
         _ table: String, _ json: String, key: String? = nil, principal: String = "ann",
-        isAtomic: Bool = false, source: String = "http"
+        isAtomic: Bool = false, source: String = "http", corrects: [RowCorrection] = []
     ) throws -> Submission {
         let body = Array((table + json).utf8)
         return Submission(
             batch: try judged(table, json), source: source, principal: principal,
             idempotencyKey: key, requestDigest: body.withUnsafeBytes { Digest(of: $0).bytes },
-            isAtomic: isAtomic, dictionary: catalog.version)
+            isAtomic: isAtomic, dictionary: catalog.version, corrects: corrects)
     }
 
     @discardableResult
     func append(
         _ table: String, _ json: String, key: String? = nil, principal: String = "ann",
-        isAtomic: Bool = false
+        isAtomic: Bool = false, corrects: [RowCorrection] = []
     ) async throws -> Receipt {
         try await ledger.append(
-            try submission(table, json, key: key, principal: principal, isAtomic: isAtomic))
+            try submission(
+                table, json, key: key, principal: principal, isAtomic: isAtomic,
+                corrects: corrects))
     }
 }
 
