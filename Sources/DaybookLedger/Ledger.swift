@@ -97,6 +97,18 @@ public final class Ledger: LedgerService {
                 AppendRequest(content: .waiver(waiver, of: rejections), completion: completion)))
     }
 
+    /// Judged by the writer, which owns the keys, between two batches.
+    public func check(
+        _ batch: JudgedBatch, dictionary: String
+    ) async throws(LedgerError) -> [Receipt.RejectedRow] {
+        try await withCheckedContinuation { continuation in
+            let check = RowCheck(batch: batch, dictionary: dictionary) {
+                continuation.resume(returning: $0)
+            }
+            offer(.check(check))
+        }.get()
+    }
+
     /// Read from the log, where it is kept for good.
     public func rejection(at position: Position) throws(LedgerError) -> StoredRejection? {
         try lookup.withBatch(at: position) {

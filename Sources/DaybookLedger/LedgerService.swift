@@ -1,3 +1,4 @@
+import DaybookIntake
 import DaybookLog
 
 /// The ledger as its callers see it: the server and the importer take any of these, so that they
@@ -19,6 +20,13 @@ public protocol LedgerService: AnyObject, Sendable {
     func waive(
         _ rejections: [RejectionRoot], _ waiver: Waiver,
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
+
+    /// The rows that would be rejected if the batch, judged under the dictionary of this version,
+    /// came now, in order; their positions are those that they would have. Nothing is written.
+    /// Waits for the writer.
+    func check(
+        _ batch: JudgedBatch, dictionary: String
+    ) async throws(LedgerError) -> [Receipt.RejectedRow]
 
     /// The rejected row at `position`; nil if there is none. May block on the disk.
     func rejection(at position: Position) throws(LedgerError) -> StoredRejection?

@@ -320,6 +320,21 @@ struct Sequencer {
         }
     }
 
+    /// The rows that would be rejected if the batch came now, in order; no key is taken.
+    mutating func check(
+        _ batch: JudgedBatch, dictionary: String
+    ) throws(LedgerError) -> [Receipt.RejectedRow] {
+        guard dictionary == catalog.version else { throw .dictionaryChanged }
+        let mark = keys.mark
+        let faults = try judge(batch)
+        keys.undo(to: mark)
+        return BatchVerdicts(batch, faults: faults, isAtomic: false).rejections.map {
+            Receipt.RejectedRow(
+                index: $0.row, position: position + Position($0.row), line: nil,
+                rejection: $0.rejection)
+        }
+    }
+
     /// Decides the batch's rows and takes the keys of those that stand. (Apart from `write`, so
     /// that nothing else refers to `pending` when it grows.)
     private mutating func judge(_ batch: JudgedBatch) throws(LedgerError) -> [RowFault] {

@@ -21,10 +21,20 @@ struct KeySearch: Sendable {
     let completion: @Sendable (Result<Position?, LedgerError>) -> Void
 }
 
+/// A question what the ledger would find against rows; nothing is written. Only the writer knows
+/// all keys.
+struct RowCheck: Sendable {
+    let batch: JudgedBatch
+    let dictionary: String
+    /// Is given the rows that would be rejected, in order.
+    let completion: @Sendable (Result<[Receipt.RejectedRow], LedgerError>) -> Void
+}
+
 /// What waits for the writer.
 enum WriterRequest: Sendable {
     case append(AppendRequest)
     case search(KeySearch)
+    case check(RowCheck)
 
     /// About how much memory it holds.
     var byteCount: Int {
@@ -36,6 +46,7 @@ enum WriterRequest: Sendable {
             case .waiver(_, let rejections): 8192 + rejections.count * 64
             }
         case .search: 1024
+        case .check(let check): check.batch.original.count + check.batch.encoded.count + 1024
         }
     }
 
@@ -44,6 +55,7 @@ enum WriterRequest: Sendable {
         switch self {
         case .append(let request): request.completion(.failure(error))
         case .search(let search): search.completion(.failure(error))
+        case .check(let check): check.completion(.failure(error))
         }
     }
 }

@@ -113,7 +113,7 @@ final class Writer: @unchecked Sendable {
         var hold: LedgerStatus.Hold?
         while builder.byteCount < options.groupByteLimit, let next = backlog.popFirst() {
             guard case .append(let request) = next else {
-                search(next)
+                look(next)
                 continue
             }
             let decision = sequencer.decide(
@@ -225,14 +225,21 @@ final class Writer: @unchecked Sendable {
         queue.update { $0.answered(1, byteCount: request.byteCount) }
     }
 
-    private func search(_ request: WriterRequest) {
-        guard case .search(let search) = request else { return }
+    /// Answers a question, which nothing is written for.
+    private func look(_ request: WriterRequest) {
         release(request)
-        do throws(LedgerError) {
+        switch request {
+        case .append: preconditionFailure("what is appended is decided")
+        case .search(let search):
             search.completion(
-                .success(try sequencer.durablePosition(scope: search.scope, key: search.key)))
-        } catch {
-            search.completion(.failure(error))
+                Result { () throws(LedgerError) in
+                    try sequencer.durablePosition(scope: search.scope, key: search.key)
+                })
+        case .check(let check):
+            check.completion(
+                Result { () throws(LedgerError) in
+                    try sequencer.check(check.batch, dictionary: check.dictionary)
+                })
         }
     }
 

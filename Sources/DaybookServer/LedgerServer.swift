@@ -146,6 +146,13 @@ public struct LedgerServer: Sendable {
         routes.get("status", use: statusRoutes.status)
         routes.get("batches", use: batches.byKey)
         routes.get("batches/:id", use: batches.byID)
+        let resubmit = ResubmitRoutes(
+            ledger: parts.ledger,
+            resubmitter: Resubmitter(
+                ledger: parts.ledger, judges: judges(limits), dictionary: parts.catalog.version),
+            projections: parts.projections, bodyByteLimit: LedgerServer.bodyByteLimit)
+        routes.post("rejections/:position/resubmit", use: resubmit.resubmit)
+        routes.post("rejections/:position/waive", use: resubmit.waive)
         let backups = BackupRoutes(keeper: parts.backups, catalog: parts.catalog)
         routes.get("backups", use: backups.list)
         routes.post("backups", use: backups.make)

@@ -59,6 +59,47 @@ struct LocalClient {
         return try JSONDecoder().decode(ImportReport.self, from: await answer(to: request))
     }
 
+    /// What the server answers to a request with a small body.
+    struct Answer: Sendable {
+        let status: UInt
+        let body: Data
+    }
+
+    /// Sends a request and gives whatever is answered.
+    ///
+    /// - Throws: `CommandFailure` if nothing is answered.
+    func send(
+        _ method: String, _ path: String, query: [String: String?] = [:],
+        contentType: String? = nil, body: Data? = nil
+    ) async throws -> Answer {
+        var request = request(method, LocalClient.uri(path, query))
+        if let contentType { request.headers.add(name: "Content-Type", value: contentType) }
+        if let body { request.body = .bytes(body) }
+        do {
+            let response = try await HTTPClient.shared.execute(
+                request, timeout: LocalClient.patience)
+            let bytes = try await response.body.collect(upTo: 64 << 20)
+            return Answer(status: response.status.code, body: Data(bytes.readableBytesView))
+        } catch {
+            throw CommandFailure(
+                .unreachable, "the server went away: \(error); run the command again")
+        }
+    }
+
+    /// The answer's JSON as a value.
+    ///
+    /// - Throws: `CommandFailure` with the problem that is answered instead.
+    func decode<Value: Decodable>(_ type: Value.Type, from answer: Answer) throws -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: answer.body)
+        } catch {
+            throw failure(answer.status, answer.body)
+        }
+    }
+
+    /// The failure that a problem's body describes.
+    func failure(_ answer: Answer) -> CommandFailure { failure(answer.status, answer.body) }
+
     /// The events that `query` asks for, as the server sends them, until it ends.
     func events(_ query: [String: String], _ write: (UnsafeRawBufferPointer) -> Void) async throws {
         do {

@@ -75,7 +75,8 @@ struct RejectionTests {
     func retries() async throws {
         let bench = try Bench()
         let first = try await rejected(bench)
-        let again = try #require(try await resubmit(bench, first, #"{"id":1,"name":5}"#).rejected.first)
+        let again = try #require(
+            try await resubmit(bench, first, #"{"id":1,"name":5}"#).rejected.first)
         let third = try #require(
             try await resubmit(bench, again.position, #"{"id":1,"name":6}"#).rejected.first)
         let stored = try #require(try bench.ledger.rejection(at: third.position))

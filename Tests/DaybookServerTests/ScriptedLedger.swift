@@ -1,3 +1,4 @@
+import DaybookIntake
 import DaybookLedger
 import DaybookLog
 import Synchronization
@@ -49,6 +50,12 @@ final class ScriptedLedger: LedgerService {
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
     ) {
         ledger.waive(rejections, waiver, completion: completion)
+    }
+
+    func check(
+        _ batch: JudgedBatch, dictionary: String
+    ) async throws(LedgerError) -> [Receipt.RejectedRow] {
+        try await ledger.check(batch, dictionary: dictionary)
     }
 
     func rejection(at position: Position) throws(LedgerError) -> StoredRejection? {

@@ -22,6 +22,8 @@ public struct StoredRejection: Sendable {
     public let index: Int
     /// The original bytes and the reasons.
     public let rejection: Rejection
+    /// The columns that the table had then; nil if the log's schema of then has no such table.
+    let record: AvroSchema.Record?
 
     /// Whether it was sent in the place of an earlier one.
     public var isRetry: Bool { root.position != position }
@@ -44,6 +46,7 @@ public struct StoredRejection: Sendable {
         self.index = index
         root = RejectionRoot(position: earlier ?? position, table: facts.table)
         batch = facts
+        record = reader.schema.branch(of: facts.table).map { reader.schema.records[$0] }
         rejection = try reader.readRejection()
     }
 }

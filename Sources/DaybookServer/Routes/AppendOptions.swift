@@ -18,12 +18,14 @@ struct AppendOptions {
     /// Reads the options from the request's query and headers.
     ///
     /// - Throws: a problem that names what is not understood.
-    init(_ request: Request) throws(Problem) {
+    /// - Parameter others: parameters of the query that the route has read itself.
+    init(_ request: Request, besides others: Set<String> = []) throws(Problem) {
         (format, hasHeader) = try AppendOptions.mediaType(request.headers[.contentType])
         var waits = false
         var timeoutSeconds = 10.0
         for (name, value) in request.uri.queryParameters {
             switch (name, value) {
+            case (_, _) where others.contains(String(name)): break
             case ("atomic", "true"): isAtomic = true
             case ("atomic", "false"): isAtomic = false
             case ("return", "minimal"): hasRows = false

@@ -54,7 +54,7 @@ struct AppendRoute: Sendable {
 
 extension Judge {
     /// Judges a body in the form that the options say.
-    fileprivate func judge(
+    func judge(
         _ body: Bytes, _ options: AppendOptions
     ) throws(Problem) -> JudgedBatch {
         switch options.format {
