@@ -297,6 +297,27 @@ import Testing
         try world.expectExactlyOnce()
     }
 
+    @Test("Live tables that are further than the log go only where that was asked for")
+    func aheadOfLog() async throws {
+        let world = try await World()
+        try world.appendJobs(10)
+        await world.projectAll()
+        let files = FileManager.default
+        try files.copyItem(
+            atPath: world.folder.path("data"), toPath: world.folder.path("older"))
+        try world.appendJobs(10)
+        await world.projectAll()
+        let older = try world.withLog("older")
+        #expect(older.log.ledger == world.log.ledger && older.log.durable.position == 10)
+        let error = await #expect(throws: RebuildError.self) { try await older.rebuild("jobs") }
+        #expect(error?.description.contains("the log ends at 10") == true, "\(error as Any)")
+        #expect(try world.psql("SELECT count(*) FROM jobs") == "20")
+        let report = try await older.rebuild("jobs") { $0.replacesAhead = true }
+        #expect(report.isSwapped && report.notes.joined().contains("daybook_old"))
+        #expect(try world.psql("SELECT count(*) FROM jobs") == "10")
+        #expect(try world.psql("SELECT count(*) FROM daybook_old.jobs") == "20")
+    }
+
     @Test("A projection that had stopped runs again after its rebuild, by itself")
     func mendsFailed() async throws {
         let world = try await World()

@@ -203,6 +203,29 @@ extension Integration {
             }
         }
 
+        @Test("A ledger is begun neither with a damaged backup nor where another ledger is")
+        func create() async throws {
+            try await withDaybook { daybook in
+                try await daybook.importHistory()
+                let vault = try daybook.backUp().folder
+                try daybook.stop()
+                let create = ["ledger", "create", "--from-backup", vault]
+                let taken = try daybook.run(create)
+                #expect(taken.status == 2, "\(taken.errorText)")
+                #expect(taken.errorText.contains("holds ledger"), "\(taken.errorText)")
+
+                daybook.use(data: daybook.folder.path("data2"))
+                let path = URL(fileURLWithPath: "\(vault)/jobs.avro")
+                var bytes = try Data(contentsOf: path)
+                bytes.removeLast(20)
+                try bytes.write(to: path)
+                let damaged = try daybook.run(create)
+                #expect(damaged.status == 1, "\(damaged.errorText)")
+                #expect(damaged.errorText.contains("is not what its manifest says"))
+                #expect(!FileManager.default.fileExists(atPath: "\(daybook.data)/log"))
+            }
+        }
+
         @Test("Where neither log nor Postgres is, there is nothing to back up, and nothing is made")
         func nothing() async throws {
             try await withDaybook(start: false) { daybook in
