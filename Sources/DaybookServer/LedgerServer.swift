@@ -22,6 +22,8 @@ public struct ServerParts: Sendable {
     public var projections: any ProjectionStatusSource
     /// The reports, and what answers them.
     public var reports: ServedReports
+    /// What finds rejections.
+    public var rejections: any RejectionSource
     /// What makes backups.
     public var backups: any BackupKeeper
     /// How large the log is.
@@ -36,7 +38,8 @@ public struct ServerParts: Sendable {
         ledger: any LedgerService, log: any LogEngine, catalog: Catalog,
         fingerprintKey: FingerprintKey,
         keys: any KeyAuthority, projections: any ProjectionStatusSource, reports: ServedReports,
-        backups: any BackupKeeper, logSize: @escaping @Sendable () -> LogSize,
+        rejections: any RejectionSource, backups: any BackupKeeper,
+        logSize: @escaping @Sendable () -> LogSize,
         logger: Logger
     ) {
         self.ledger = ledger
@@ -46,6 +49,7 @@ public struct ServerParts: Sendable {
         self.keys = keys
         self.projections = projections
         self.reports = reports
+        self.rejections = rejections
         self.backups = backups
         self.logSize = logSize
         self.logger = logger
@@ -146,6 +150,12 @@ public struct LedgerServer: Sendable {
         routes.get("status", use: statusRoutes.status)
         routes.get("batches", use: batches.byKey)
         routes.get("batches/:id", use: batches.byID)
+        let rejections = RejectionRoutes(
+            log: parts.log, source: parts.rejections, projections: parts.projections,
+            catalog: parts.catalog)
+        routes.get("rejections", use: rejections.list)
+        routes.get("rejections/summary", use: rejections.summary)
+        routes.get("rejections/:position", use: rejections.show)
         let backups = BackupRoutes(keeper: parts.backups, catalog: parts.catalog)
         routes.get("backups", use: backups.list)
         routes.post("backups", use: backups.make)
