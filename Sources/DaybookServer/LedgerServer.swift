@@ -22,6 +22,8 @@ public struct ServerParts: Sendable {
     public var projections: any ProjectionStatusSource
     /// The reports, and what answers them.
     public var reports: ServedReports
+    /// What finds rejections.
+    public var rejections: any RejectionSource
     /// What makes backups.
     public var backups: any BackupKeeper
     /// How large the log is.
@@ -36,7 +38,8 @@ public struct ServerParts: Sendable {
         ledger: any LedgerService, log: any LogEngine, catalog: Catalog,
         fingerprintKey: FingerprintKey,
         keys: any KeyAuthority, projections: any ProjectionStatusSource, reports: ServedReports,
-        backups: any BackupKeeper, logSize: @escaping @Sendable () -> LogSize,
+        rejections: any RejectionSource, backups: any BackupKeeper,
+        logSize: @escaping @Sendable () -> LogSize,
         logger: Logger
     ) {
         self.ledger = ledger
@@ -46,6 +49,7 @@ public struct ServerParts: Sendable {
         self.keys = keys
         self.projections = projections
         self.reports = reports
+        self.rejections = rejections
         self.backups = backups
         self.logSize = logSize
         self.logger = logger
@@ -130,6 +134,26 @@ public struct LedgerServer: Sendable {
             ).respond)
     }
 
+    private func addRejections(
+        to routes: RouterGroup<ServerContext>, judges: [String: Judge]
+    ) {
+        let resubmitter = Resubmitter(
+            ledger: parts.ledger, judges: judges, dictionary: parts.catalog.version)
+        let rejections = RejectionRoutes(
+            log: parts.log,
+            eligible: EligibleRejections(
+                source: parts.rejections, ledger: parts.ledger, resubmitter: resubmitter),
+            source: parts.rejections, projections: parts.projections, catalog: parts.catalog)
+        routes.get("rejections", use: rejections.list)
+        routes.get("rejections/summary", use: rejections.summary)
+        routes.get("rejections/:position", use: rejections.show)
+        let resubmit = ResubmitRoutes(
+            ledger: parts.ledger, resubmitter: resubmitter, projections: parts.projections,
+            bodyByteLimit: LedgerServer.bodyByteLimit)
+        routes.post("rejections/:position/resubmit", use: resubmit.resubmit)
+        routes.post("rejections/:position/waive", use: resubmit.waive)
+    }
+
     private func addRoutes(to routes: RouterGroup<ServerContext>, limits: IntakeLimits) {
         let append = AppendRoute(
             ledger: parts.ledger, judges: judges(limits), dictionary: parts.catalog.version,
@@ -146,13 +170,7 @@ public struct LedgerServer: Sendable {
         routes.get("status", use: statusRoutes.status)
         routes.get("batches", use: batches.byKey)
         routes.get("batches/:id", use: batches.byID)
-        let resubmit = ResubmitRoutes(
-            ledger: parts.ledger,
-            resubmitter: Resubmitter(
-                ledger: parts.ledger, judges: judges(limits), dictionary: parts.catalog.version),
-            projections: parts.projections, bodyByteLimit: LedgerServer.bodyByteLimit)
-        routes.post("rejections/:position/resubmit", use: resubmit.resubmit)
-        routes.post("rejections/:position/waive", use: resubmit.waive)
+        addRejections(to: routes, judges: judges(limits))
         let backups = BackupRoutes(keeper: parts.backups, catalog: parts.catalog)
         routes.get("backups", use: backups.list)
         routes.post("backups", use: backups.make)

@@ -105,6 +105,7 @@ final class Composition: Sendable {
             ledger: ledger, log: log, catalog: catalog, fingerprintKey: ledger.fingerprintKey,
             keys: keys,
             projections: projections, reports: ServedReports(reports, source: runner),
+            rejections: RejectionReader { [projections] in projections.postgres },
             backups: backups, logSize: { [log] in log.sizeForStatus }, logger: logger)
     }
 

@@ -18,7 +18,7 @@ struct Daybook: AsyncParsableCommand {
         subcommands: [
             Serve.self, Import.self, Status.self, ReportCommand.self, RebuildCommand.self,
             Verify.self, BackupCommand.self, RestoreCommand.self, LedgerCommand.self,
-            ProjectionsCommand.self, RejectionsCommand.self, DictionaryCommand.self, Keys.self,
+            RejectionsCommand.self, ProjectionsCommand.self, DictionaryCommand.self, Keys.self,
             Log.self, Init.self, SampleDataCommand.self,
         ])
 

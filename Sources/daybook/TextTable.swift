@@ -29,7 +29,7 @@ struct TextTable: CustomStringConvertible {
     }
 
     /// A cell is one line, and a terminal is sent no orders.
-    private static func line(_ text: String) -> String {
+    static func line(_ text: String) -> String {
         String(
             String.UnicodeScalarView(
                 text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
@@ -38,7 +38,7 @@ struct TextTable: CustomStringConvertible {
 
 extension String {
     /// How many columns of a terminal the text takes.
-    fileprivate var columnCount: Int { reduce(0) { $0 + $1.columnCount } }
+    var columnCount: Int { reduce(0) { $0 + $1.columnCount } }
 }
 
 extension Character {

@@ -30,6 +30,7 @@ struct FixedKeys: KeyAuthority {
 func withServer(
     projections: any ProjectionStatusSource = FixedProjections(),
     reports: ServedReports = ServedReports([], source: ScriptedReports()),
+    rejections: any RejectionSource = ScriptedRejections(),
     backups: any BackupKeeper = ScriptedBackups(),
     segmentByteCount: UInt64? = nil, followerLimit: Int = 4,
     _ body:
@@ -64,7 +65,8 @@ func withServer(
             "jobs-admin": Caller(
                 principal: "jobs-admin", scopes: Set(Scope.allCases), tables: ["jobs"]),
         ]),
-        projections: projections, reports: reports, backups: backups,
+        projections: projections, reports: reports, rejections: rejections,
+        backups: backups,
         logSize: { LogSize(segmentCount: 1, byteCount: 10) },
         logger: Logger(label: "test") { label in
             JSONLogHandler(label: label, level: .critical, clock: { "" })

@@ -1,5 +1,5 @@
 /// What became of a rejection.
-public enum RejectionState: String, Sendable {
+public enum RejectionState: String, Sendable, CaseIterable {
     /// Nothing yet.
     case open
     /// A good row was accepted in its place.

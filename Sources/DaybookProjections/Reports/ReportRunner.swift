@@ -1,6 +1,5 @@
 import DaybookCatalog
 import Postgres
-import Synchronization
 
 /// Runs reports over connections of its own, each in a transaction that can only read.
 ///
@@ -24,73 +23,16 @@ public final class ReportRunner: ReportSource {
         public init() {}
     }
 
-    private struct State {
-        /// Where the sessions lead to.
-        var conninfo = ""
-        var sessions: [PostgresSession] = []
-        /// How many reports each session has.
-        var loads: [Int] = []
-    }
-
     private let options: Options
-    private let conninfo: @Sendable () -> String?
-    private let state = Mutex(State())
+    private let sessions: ReadSessions
 
     /// A runner whose connections go where `conninfo` says; it is asked for every report, and nil
     /// or empty means that Postgres is not there.
     public init(options: Options = Options(), conninfo: @escaping @Sendable () -> String?) {
-        precondition(options.connectionCount > 0, "a report needs a connection")
         self.options = options
-        self.conninfo = conninfo
-    }
-
-    /// Runs the report's query. Times are in UTC.
-    public func run(
-        _ report: Report, arguments: [ScalarValue]
-    ) async throws(ReportError) -> ReportTable {
-        precondition(arguments.count == report.parameters.count, "every parameter has a value")
-        let (session, place) = try take()
-        defer { state.withLock { state in state.loads[place] -= 1 } }
-        let query = ReportStatement(report, arguments: arguments, rowLimit: options.rowLimit)
-        do {
-            return try await session.withConnection { try query.run(on: $0) }
-        } catch let error as ReportError {
-            throw error
-        } catch let error as PostgresError {
-            throw query.meaning(of: error, timeoutSeconds: options.timeoutSeconds)
-        } catch {
-            throw .failed("\(error)")
-        }
-    }
-
-    /// The session with the least to do.
-    private func take() throws(ReportError) -> (PostgresSession, Int) {
-        guard let conninfo = conninfo(), !conninfo.isEmpty else {
-            throw .unavailable("Postgres has not been reached yet")
-        }
-        let taken = state.withLock { state -> (PostgresSession, Int)? in
-            if state.conninfo != conninfo {
-                state.conninfo = conninfo
-                state.sessions = (0..<options.connectionCount).map { _ in session(conninfo) }
-                // Reports that still run over the old sessions give their loads back here.
-                if state.loads.isEmpty { state.loads = state.sessions.map { _ in 0 } }
-            }
-            let waiting = state.loads.reduce(0, +) - options.connectionCount
-            guard waiting < options.waitingCount,
-                let place = state.loads.indices.min(by: { state.loads[$0] < state.loads[$1] })
-            else { return nil }
-            state.loads[place] += 1
-            return (state.sessions[place], place)
-        }
-        guard let taken else { throw .busy }
-        return taken
-    }
-
-    private func session(_ conninfo: String) -> PostgresSession {
-        let options = options
-        return PostgresSession(
-            .init(
-                conninfo: conninfo, connectTimeoutSeconds: 3, applicationName: "daybook reports")
+        sessions = ReadSessions(
+            applicationName: "daybook reports", connectionCount: options.connectionCount,
+            waitingCount: options.waitingCount, conninfo: conninfo
         ) { connection in
             // What the values' text looks like does not depend on the server's configuration.
             try connection.execute(
@@ -103,6 +45,28 @@ public final class ReportRunner: ReportSource {
                 SET bytea_output = 'hex'
                 """)
             try connection.setStatementTimeout(milliseconds: options.timeoutSeconds * 1000)
+        }
+    }
+
+    /// Runs the report's query. Times are in UTC.
+    public func run(
+        _ report: Report, arguments: [ScalarValue]
+    ) async throws(ReportError) -> ReportTable {
+        precondition(arguments.count == report.parameters.count, "every parameter has a value")
+        let query = ReportStatement(report, arguments: arguments, rowLimit: options.rowLimit)
+        do {
+            return try await sessions.withConnection { try query.run(on: $0) }
+        } catch let error as ReportError {
+            throw error
+        } catch let refusal as ReadSessions.Refusal {
+            switch refusal {
+            case .busy: throw .busy
+            case .unknownPlace: throw .unavailable("Postgres has not been reached yet")
+            }
+        } catch let error as PostgresError {
+            throw query.meaning(of: error, timeoutSeconds: options.timeoutSeconds)
+        } catch {
+            throw .failed("\(error)")
         }
     }
 }

@@ -93,8 +93,8 @@ public struct ReportAnswer: Sendable {
 }
 
 extension ByteSink {
-    /// A field of CSV, in quotes where it needs them.
-    fileprivate mutating func append(csvField value: UnsafeRawBufferPointer) {
+    /// A field of CSV, in quotes where it needs them; an empty one is quoted. (RFC 4180)
+    public mutating func append(csvField value: UnsafeRawBufferPointer) {
         let needsQuotes =
             value.isEmpty
             || value.contains { byte in

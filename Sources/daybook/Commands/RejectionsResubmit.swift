@@ -114,13 +114,21 @@ struct RejectionsResubmit: AsyncParsableCommand {
     /// Sends again what is eligible, in passes: a row that is accepted may be what others refer to.
     private func sendEligible(_ client: LocalClient) async throws -> [ResubmitOutcome] {
         var outcomes: [ResubmitOutcome] = []
+        // By the row's first rejection: what was sent is not sent again.
+        var sentRoots: Set<Int64> = []
         while true {
             var isProgress = false
             var after: Int64?
             repeat {
                 let page = try await eligible(after: after, client)
                 after = page.next
-                let sent = try await inOrder(page.rejections.map(\.position)) { position in
+                // Of the rejections of one row the last is what somebody meant.
+                var positions: [Int64: Int64] = [:]
+                for listed in page.rejections where !sentRoots.contains(listed.root) {
+                    positions[listed.root] = listed.position
+                }
+                sentRoots.formUnion(positions.keys)
+                let sent = try await inOrder(positions.values.sorted()) { position in
                     let answer = try await client.send(
                         "POST", "/v1/rejections/\(position)/resubmit",
                         query: ["dry_run": dryRun ? "true" : nil])
@@ -139,6 +147,8 @@ struct RejectionsResubmit: AsyncParsableCommand {
     private struct Page: Decodable {
         struct Listed: Decodable {
             let position: Int64
+            let retry_of: Int64?
+            var root: Int64 { retry_of ?? position }
         }
         let rejections: [Listed]
         let next: Int64?
