@@ -73,7 +73,12 @@ struct RejectionsResubmit: AsyncParsableCommand {
         }
         Console.endProgress()
         let isDone = ResubmitText.report(outcomes, isDryRun: dryRun, asJSON: json)
-        if !isDone { throw ExitCode(ExitStatus.failed.rawValue) }
+        if !isDone {
+            throw CommandFailure(
+                .failed,
+                "not every row was corrected; those above stand as they were, "
+                    + "`daybook rejections show POSITION` has more of each")
+        }
     }
 
     private func send(_ position: Int64, _ client: LocalClient) async throws -> ResubmitOutcome {

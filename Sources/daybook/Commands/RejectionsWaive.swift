@@ -70,6 +70,8 @@ struct RejectionsWaive: AsyncParsableCommand {
                 Console.error("daybook: \(position): \(ResubmitText.problem(answer))")
             }
         }
-        if !refused.isEmpty { throw ExitCode(ExitStatus.failed.rawValue) }
+        if !refused.isEmpty {
+            throw CommandFailure(.failed, "\(refused.count) of them were left as they are")
+        }
     }
 }
