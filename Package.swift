@@ -148,7 +148,7 @@ let package = Package(
             ]),
         tests("FormatTests", ["Avro", "DaybookLog", "DaybookSegments", "TestSupport"]),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["TestSupport"], exclude: ["scripts"],
+            name: "IntegrationTests", dependencies: ["LogForger", "TestSupport"], exclude: ["scripts"],
             swiftSettings: strict),
         tests("TidyTests", ["TestSupport"]),
         // A log, a dictionary and a database of a test's own.
@@ -158,6 +158,10 @@ let package = Package(
                 "Avro", "DaybookCatalog", "DaybookLog", "DaybookProjections", "DaybookSegments",
                 "Postgres", "TestSupport", log,
             ], path: "Tests/LedgerWorld", swiftSettings: strict),
+        // Who owns a ledger's disk, and makes a false log that is sound in itself.
+        .target(
+            name: "LogForger", dependencies: ["Avro", "DaybookLog", "DaybookSegments"],
+            path: "Tests/LogForger", swiftSettings: strict),
         .target(
             name: "TestSupport", path: "Tests/TestSupport", exclude: ["scripts"],
             swiftSettings: strict),

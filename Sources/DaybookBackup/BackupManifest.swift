@@ -169,16 +169,6 @@ extension BackupManifest {
     }
 }
 
-extension Digest {
-    /// A digest from 64 hexadecimal digits; nil if it is none.
-    init?(hexadecimal text: String) {
-        let digits = text.compactMap(\.hexDigitValue).map { UInt8($0) }
-        guard digits.count == 64, text.utf8.count == 64 else { return nil }
-        let bytes = stride(from: 0, to: 64, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
-        self = bytes.withUnsafeBytes { Digest($0) }
-    }
-}
-
 /// Times as a backup's manifest and name have them.
 enum BackupTime {
     /// RFC 3339 in UTC.

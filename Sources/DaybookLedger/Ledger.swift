@@ -129,11 +129,7 @@ public final class Ledger: LedgerService {
 
     /// Found by the time in the id, then compared in full.
     public func batch(id: String) throws(LedgerError) -> Receipt? {
-        guard let times = BatchID(id)?.receivedAt else { return nil }
-        let text = id.lowercased()
-        return try lookup.search(receivedAt: times) { reader in
-            reader.facts.id == text ? try Receipt(reading: &reader, isReplay: true) : nil
-        }
+        try lookup.batch(id: id)
     }
 
     /// Looked up by the writer, which owns the keys, and then read from the log.

@@ -60,6 +60,16 @@ final class LogLookup: Sendable {
         return nil
     }
 
+    /// The batch with this id: found by the time in it, then compared in full. Nil if there is
+    /// none, or if it is no UUIDv7.
+    func batch(id: String) throws(LedgerError) -> Receipt? {
+        guard let times = BatchID(id)?.receivedAt else { return nil }
+        let text = id.lowercased()
+        return try search(receivedAt: times) { reader in
+            reader.facts.id == text ? try Receipt(reading: &reader, isReplay: true) : nil
+        }
+    }
+
     private func indexedBlock(holding position: Position) throws(LedgerError) -> IndexedBlock {
         if let block = cache.withLock({ $0.take(position) }) { return block }
         let blocks = try reading { () throws(LogError) in
@@ -88,6 +98,16 @@ final class LogLookup: Sendable {
             Corruption(
                 file: "block \(block.number)", offset: 0, position: block.firstPosition,
                 what: "a record does not read as its schema says: \(error)"))
+    }
+}
+
+extension LogSource {
+    /// The batch with this id, read from the log; nil if there is none. Blocks if it reads from
+    /// disk.
+    ///
+    /// - Throws: `LedgerError.log` if the log cannot be read.
+    public func batch(id: String) throws(LedgerError) -> Receipt? {
+        try LogLookup(engine: self, byteLimit: 0).batch(id: id)
     }
 }
 

@@ -87,6 +87,15 @@ public struct VerifyingKey: Sendable, Hashable, CustomStringConvertible {
         bytes = stride(from: 0, to: 64, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
     }
 
+    /// A key in PEM, as `pem` gives it; nil if it is none.
+    public init?(pem text: String) {
+        guard
+            let bytes = PEM.decode(
+                text, label: VerifyingKey.label, prefix: VerifyingKey.prefix)
+        else { return nil }
+        self.bytes = bytes
+    }
+
     /// 64 hexadecimal digits.
     public var description: String {
         bytes.map { byte in
@@ -105,10 +114,13 @@ public struct VerifyingKey: Sendable, Hashable, CustomStringConvertible {
 
     /// The key as `openssl` reads it: SubjectPublicKeyInfo in PEM (RFC 8410).
     public var pem: String {
-        PEM.encode(
-            bytes, label: "PUBLIC KEY",
-            prefix: [0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00])
+        PEM.encode(bytes, label: VerifyingKey.label, prefix: VerifyingKey.prefix)
     }
+
+    private static let label = "PUBLIC KEY"
+    private static let prefix: [UInt8] = [
+        0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00,
+    ]
 }
 
 /// A key of 32 bytes behind a fixed prefix, in PEM (RFC 7468).

@@ -58,6 +58,14 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
         )
     }
 
+    /// A digest from 64 hexadecimal digits; nil if they are none.
+    public init?(hexadecimal text: String) {
+        let digits = text.compactMap(\.hexDigitValue).map { UInt8($0) }
+        guard digits.count == 64, text.utf8.count == 64 else { return nil }
+        let bytes = stride(from: 0, to: 64, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+        self = bytes.withUnsafeBytes { Digest($0) }
+    }
+
     /// The digest of `bytes`.
     public init(of bytes: UnsafeRawBufferPointer) {
         var hash = SHA256()

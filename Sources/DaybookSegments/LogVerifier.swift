@@ -32,6 +32,17 @@ public struct LogVerification: Sendable, Equatable {
     /// a write under way, or a torn tail.
     public var unfinishedByteCount: UInt64 = 0
 
+    /// What became of each anchor, the smallest tree first.
+    public var anchors: [AnchorFinding] = []
+
+    /// The position up to which the log is as it was when the last anchor that holds was made:
+    /// nothing below it was changed since. 0 without such an anchor; never above a problem, for
+    /// what cannot be read was not compared.
+    public var anchoredPosition: Position {
+        let anchored = anchors.last { $0.outcome == .holds }?.head.position ?? 0
+        return problems.reduce(anchored) { min($0, $1.position) }
+    }
+
     /// Whether nothing is wrong; an unfinished end is nothing wrong.
     public var isSound: Bool { problems.isEmpty }
 }
@@ -41,21 +52,27 @@ public struct LogVerification: Sendable, Equatable {
 public struct LogVerifier {
     private let disk: any LogDisk
     private var result = LogVerification()
+    private var anchors: AnchorComparison
 
     /// Verifies the log of a data directory. `progress` is told the bytes done and all bytes.
     ///
+    /// - Parameter anchors: states that the log is known to have had, to be held against it. Whose
+    ///   they are, and who signed them, is the caller's to know.
     /// - Throws: `.notALedger`, or what the system refused. Damage is no error but a problem.
     public static func run(
-        folder: String, progress: (UInt64, UInt64) -> Void = { _, _ in }
+        folder: String, anchors: [TreeHead] = [], progress: (UInt64, UInt64) -> Void = { _, _ in }
     ) throws(LogError) -> LogVerification {
-        try run(disk: SystemDisk(existingFolder: folder + "/log"), progress: progress)
+        try run(
+            disk: SystemDisk(existingFolder: folder + "/log"), anchors: anchors,
+            progress: progress)
     }
 
     /// Verifies the log on any disk.
     public static func run(
-        disk: any LogDisk, progress: (UInt64, UInt64) -> Void = { _, _ in }
+        disk: any LogDisk, anchors: [TreeHead] = [],
+        progress: (UInt64, UInt64) -> Void = { _, _ in }
     ) throws(LogError) -> LogVerification {
-        var verifier = LogVerifier(disk: disk)
+        var verifier = LogVerifier(disk: disk, anchors: anchors)
         do {
             try verifier.verify(progress)
             return verifier.result
@@ -69,8 +86,9 @@ public struct LogVerifier {
         }
     }
 
-    private init(disk: any LogDisk) {
+    private init(disk: any LogDisk, anchors: [TreeHead]) {
         self.disk = disk
+        self.anchors = AnchorComparison(anchors)
     }
 
     private mutating func verify(_ progress: (UInt64, UInt64) -> Void) throws {
@@ -90,6 +108,10 @@ public struct LogVerifier {
             report(
                 names[names.count - 1], offset: 0, position: end.position,
                 "the head file knows events up to \(known.position)")
+        }
+        result.anchors = anchors.findings
+        for problem in anchors.problems(lastSegment: names[names.count - 1]) {
+            result.problems.append(problem)
         }
     }
 
@@ -115,6 +137,8 @@ public struct LogVerifier {
                 name, offset: 0, position: base,
                 "segment \(number) is missing: this is segment \(segment.header.segment)")
         }
+        // Nothing stands before the first: its header cannot speak for events that are not there.
+        let previous = number == 0 ? .start(of: segment.header.ledger) : previous
         if let previous, previous != segment.header.head {
             report(name, offset: 0, position: base, "it does not begin where the one before ends")
         }
@@ -124,7 +148,9 @@ public struct LogVerifier {
     private mutating func scan(
         _ segment: SegmentFile, file: any DiskFile, isLast: Bool
     ) throws -> TreeHead? {
-        let tail = try SegmentTail(segment, file: file)
+        let tail = try SegmentTail(segment, file: file) { found, before in
+            anchors.look(at: found, after: before, in: segment.name)
+        }
         let scanner = tail.scanner
         result.blockCount += tail.contents.blockCount
         result.batchCount += scanner.state.frontier.size - segment.header.frontier.size

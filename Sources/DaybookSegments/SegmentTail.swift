@@ -19,11 +19,18 @@ struct SegmentTail {
         let offset: UInt64
     }
 
-    init(_ segment: SegmentFile, file: any DiskFile) throws {
+    /// Scans the segment. `visit` sees every valid block, and the state before it.
+    init(
+        _ segment: SegmentFile, file: any DiskFile,
+        visit: (ScannedBlock, ChainState) -> Void = { _, _ in }
+    ) throws {
         scanner = SegmentScanner(segment, file: file)
         roots = [segment.header.basePosition: segment.header.frontier.root]
         do {
+            var before = scanner.state
             while let found = try scanner.next() {
+                visit(found, before)
+                before = scanner.state
                 contents.add(found.header, entries: found.entries)
                 roots[found.header.endPosition] = found.header.rootAfter
                 ends.append(

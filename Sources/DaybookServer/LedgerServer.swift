@@ -26,10 +26,14 @@ public struct ServerParts: Sendable {
     public var rejections: any RejectionSource
     /// What makes backups.
     public var backups: any BackupKeeper
+    /// The ledger's key, by which proofs are signed.
+    public var signingKey: SigningKey
     /// How large the log is.
     public var logSize: @Sendable () -> LogSize
     /// How many clients may follow the log at once.
     public var followerLimit = 64
+    /// How many proofs are made at once: each reads the log from its batch on.
+    public var proofLimit = 2
     /// Where the server's own log goes.
     public var logger: Logger
 
@@ -38,7 +42,7 @@ public struct ServerParts: Sendable {
         ledger: any LedgerService, log: any LogEngine, catalog: Catalog,
         fingerprintKey: FingerprintKey,
         keys: any KeyAuthority, projections: any ProjectionStatusSource, reports: ServedReports,
-        rejections: any RejectionSource, backups: any BackupKeeper,
+        rejections: any RejectionSource, backups: any BackupKeeper, signingKey: SigningKey,
         logSize: @escaping @Sendable () -> LogSize,
         logger: Logger
     ) {
@@ -51,6 +55,7 @@ public struct ServerParts: Sendable {
         self.reports = reports
         self.rejections = rejections
         self.backups = backups
+        self.signingKey = signingKey
         self.logSize = logSize
         self.logger = logger
     }
@@ -63,13 +68,15 @@ public struct LedgerServer: Sendable {
 
     private let parts: ServerParts
     private let signal: AppendSignal
-    private let feeds: OpenFeeds
+    private let feeds: Places
+    private let proofs: Places
 
     /// A server of these parts; nothing runs yet.
     public init(_ parts: ServerParts) {
         self.parts = parts
         signal = AppendSignal(parts.log)
-        feeds = OpenFeeds(limit: parts.followerLimit)
+        feeds = Places(limit: parts.followerLimit)
+        proofs = Places(limit: parts.proofLimit)
     }
 
     /// The server that listens on a TCP address. A service: it drains when it is to stop.
@@ -171,6 +178,11 @@ public struct LedgerServer: Sendable {
         routes.get("batches", use: batches.byKey)
         routes.get("batches/:id", use: batches.byID)
         addRejections(to: routes, judges: judges(limits))
+        routes.get(
+            "batches/:id/proof",
+            use: ProofRoute(
+                batches: batches, log: parts.log, key: parts.signingKey, places: proofs
+            ).respond)
         let backups = BackupRoutes(keeper: parts.backups, catalog: parts.catalog)
         routes.get("backups", use: backups.list)
         routes.post("backups", use: backups.make)

@@ -17,19 +17,22 @@ final class Composition: Sendable {
     let log: SegmentLog
     let ledger: Ledger
     let projections: Projections
+    /// By which the ledger signs.
+    let signingKey: SigningKey
     /// Raised when the log has failed and the process must end.
     let failure: FailureSignal
     let logger: Logger
 
     private init(
         catalog: Catalog, reports: [Report], log: SegmentLog, ledger: Ledger,
-        projections: Projections, failure: FailureSignal, logger: Logger
+        projections: Projections, signingKey: SigningKey, failure: FailureSignal, logger: Logger
     ) {
         self.catalog = catalog
         self.reports = reports
         self.log = log
         self.ledger = ledger
         self.projections = projections
+        self.signingKey = signingKey
         self.failure = failure
         self.logger = logger
     }
@@ -66,7 +69,7 @@ final class Composition: Sendable {
             settings, catalog: catalog, catalogFolder: catalogFolder, log: log, logger: logger)
         let composition = Composition(
             catalog: catalog, reports: reports, log: log, ledger: ledger,
-            projections: projections, failure: failure, logger: logger)
+            projections: projections, signingKey: key, failure: failure, logger: logger)
         composition.sayWhatOpeningFound()
         try composition.announce(key.publicKey)
         return composition
@@ -106,7 +109,8 @@ final class Composition: Sendable {
             keys: keys,
             projections: projections, reports: ServedReports(reports, source: runner),
             rejections: RejectionReader { [projections] in projections.postgres },
-            backups: backups, logSize: { [log] in log.sizeForStatus }, logger: logger)
+            backups: backups, signingKey: signingKey, logSize: { [log] in log.sizeForStatus },
+            logger: logger)
     }
 
     /// What imports files into a table of the catalog.

@@ -19,7 +19,7 @@ struct Daybook: AsyncParsableCommand {
             Serve.self, Import.self, Status.self, ReportCommand.self, RebuildCommand.self,
             Verify.self, BackupCommand.self, RestoreCommand.self, LedgerCommand.self,
             RejectionsCommand.self, ProjectionsCommand.self, DictionaryCommand.self, Keys.self,
-            Log.self, Init.self, SampleDataCommand.self,
+            Log.self, ProofCommand.self, Init.self, SampleDataCommand.self,
         ])
 
     static func main() async {

@@ -32,7 +32,7 @@ func withServer(
     reports: ServedReports = ServedReports([], source: ScriptedReports()),
     rejections: any RejectionSource = ScriptedRejections(),
     backups: any BackupKeeper = ScriptedBackups(),
-    segmentByteCount: UInt64? = nil, followerLimit: Int = 4,
+    segmentByteCount: UInt64? = nil, followerLimit: Int = 4, proofLimit: Int = 2,
     _ body:
         @escaping @Sendable (any TestClientProtocol, ScriptedLedger, WatchedLog) async throws ->
         Void
@@ -66,12 +66,13 @@ func withServer(
                 principal: "jobs-admin", scopes: Set(Scope.allCases), tables: ["jobs"]),
         ]),
         projections: projections, reports: reports, rejections: rejections,
-        backups: backups,
+        backups: backups, signingKey: try SigningKey(seed: Array(1...32)),
         logSize: { LogSize(segmentCount: 1, byteCount: 10) },
         logger: Logger(label: "test") { label in
             JSONLogHandler(label: label, level: .critical, clock: { "" })
         })
     parts.followerLimit = followerLimit
+    parts.proofLimit = proofLimit
     let server = LedgerServer(parts).application(host: "127.0.0.1", port: 0) { _ in }
     try await server.test(.live) { client in try await body(client, scripted, watched) }
     ledger.close()

@@ -12,7 +12,7 @@ import ServiceLifecycle
 struct EventRoute: Sendable {
     let log: any LogEngine
     let signal: AppendSignal
-    let feeds: OpenFeeds
+    let feeds: Places
 
     /// How long a reader that does not read may keep a server that stops.
     private static let patience = TimeAmount.seconds(5)
@@ -64,7 +64,7 @@ private struct EventStream: Sendable {
     /// Wakes a follower; nil for a client that goes at the log's end.
     let signal: AppendSignal?
     /// Held while the stream is open.
-    let place: OpenFeeds.Place?
+    let place: Places.Place?
 
     /// Writes all of it. When the client of a stream that follows goes away, it is cancelled.
     func run(_ request: Request, _ writer: inout any ResponseBodyWriter) async throws {

@@ -7,7 +7,7 @@ struct MetricsRoute: Sendable {
     let ledger: any LedgerService
     let projections: any ProjectionStatusSource
     let backups: any BackupKeeper
-    let feeds: OpenFeeds
+    let feeds: Places
     let logSize: @Sendable () -> LogSize
 
     func respond(to request: Request, context: ServerContext) -> Response {

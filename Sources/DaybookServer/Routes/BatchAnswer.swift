@@ -35,7 +35,6 @@ struct BatchAnswer {
         json.key("received_at")
         json.time(receipt.receivedAt)
         json.field("format", receipt.format)
-        json.field("leaf", receipt.leaf.description)
         json.closeObject()
         return Response(
             status: .ok, json: json, headers: [.daybookPosition: String(receipt.endPosition)])
@@ -54,6 +53,7 @@ struct BatchAnswer {
         json.field("position", receipt.position)
         json.field("rows", receipt.rowCount)
         json.field("accepted", receipt.acceptedCount)
+        json.field("leaf", receipt.leaf.description)
         if let isProjected { json.field("projected", isProjected) }
         json.key("rejected")
         json.openArray()

@@ -6,13 +6,18 @@ struct BatchRoutes: Sendable {
     let ledger: any LedgerService
 
     func byID(_ request: Request, context: ServerContext) async throws -> Response {
+        BatchAnswer(receipt: try await receipt(context)).readResponse()
+    }
+
+    /// The batch that the path names, if the caller may see it.
+    func receipt(_ context: ServerContext) async throws -> Receipt {
         let caller = try reader(context)
         let id = try context.parameters.require("id")
         let receipt = try await batch(id: id)
         guard let receipt, caller.mayTouch(receipt.table) else {
             throw Problem.notFound("there is no batch \(id)")
         }
-        return BatchAnswer(receipt: receipt).readResponse()
+        return receipt
     }
 
     /// Finds a batch by a key of the caller's own.

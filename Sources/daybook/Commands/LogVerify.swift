@@ -1,4 +1,5 @@
 import ArgumentParser
+import DaybookLedger
 import DaybookLog
 import DaybookSegments
 import DaybookServer
@@ -8,26 +9,56 @@ struct LogVerify: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "Read every byte of the log and check it against its checksums and its tree.",
-        discussion: "Example: daybook log verify --json    (exit status 3 if anything is wrong)")
+        discussion: """
+            Example: daybook log verify --anchor /mnt/elsewhere/shop --key ledger.pub
+
+            Exit status 3 if anything is wrong. Checksums find what broke, not what somebody \
+            changed who made them again; an anchor finds that, below its position. With --anchor \
+            the ranges are told apart.
+            """)
+
+    @Option(
+        help: """
+            A signed tree head, or a folder of them; may be repeated. See `daybook log anchor`.
+            """)
+    var anchor: [String] = []
+
+    @Option(
+        help: """
+            The ledger's public key in PEM, kept elsewhere. Default: what ledger.key says, or the \
+            log.
+            """)
+    var key: String?
 
     @OptionGroup var settings: Settings
 
     @Flag(help: "Print one JSON object.")
     var json = false
 
-    func run() throws {
-        let found = try LogVerifier.run(folder: settings.dataFolder) { done, all in
-            Console.progress("verify: \(all == 0 ? 100 : done * 100 / all) %")
-        }
-        Console.endProgress()
-        if json { write(found) } else { report(found) }
-        if !found.isSound {
-            throw CommandFailure(
-                .corrupt, "the log is damaged in \(found.problems.count) places; keep a copy of it")
+    func validate() throws {
+        guard key == nil || !anchor.isEmpty else {
+            throw ValidationError("--key is for anchors; say which with --anchor.")
         }
     }
 
-    private func report(_ found: LogVerification) {
+    func run() throws {
+        let anchors = try AnchorReport(anchor, key: key, settings)
+        let found = try LogVerifier.run(
+            folder: settings.dataFolder, anchors: anchors?.heads ?? []
+        ) { done, all in
+            Console.progress("verify: \(all == 0 ? 100 : done * 100 / all) %")
+        }
+        Console.endProgress()
+        if json { write(found, anchors) } else { report(found, anchors) }
+        if !found.isSound {
+            throw CommandFailure(
+                .corrupt,
+                "the log is damaged or was changed in \(found.problems.count) places; keep a copy "
+                    + "of it")
+        }
+    }
+
+    private func report(_ found: LogVerification, _ anchors: AnchorReport?) {
         for problem in found.problems {
             Console.write(
                 "\(problem.segment) at offset \(problem.offset), "
@@ -36,13 +67,14 @@ struct LogVerify: ParsableCommand {
         Console.write(
             "\(found.segmentCount) segments, \(found.blockCount) blocks, "
                 + "\(found.batchCount) batches, \(found.eventCount) events, root \(root(found))\n")
+        if let anchors { Console.write(anchors.text(found)) }
     }
 
     private func root(_ found: LogVerification) -> String {
         found.head?.root.description ?? ""
     }
 
-    private func write(_ found: LogVerification) {
+    private func write(_ found: LogVerification, _ anchors: AnchorReport?) {
         Console.writeJSON { json in
             json.openObject()
             json.field("ok", found.isSound)
@@ -51,6 +83,7 @@ struct LogVerify: ParsableCommand {
             json.field("batches", found.batchCount)
             json.field("events", found.eventCount)
             json.field("root", root(found))
+            anchors?.write(found, to: &json)
             json.key("problems")
             json.openArray()
             for problem in found.problems {

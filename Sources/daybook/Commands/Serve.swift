@@ -13,7 +13,8 @@ struct Serve: AsyncParsableCommand {
             Example: daybook serve --data shop --catalog shop/catalog --listen 0.0.0.0:8080
 
             With --backup-every it makes backups by itself, and with --backup-keep it takes old \
-            ones away; see docs/backups.md.
+            ones away; see docs/backups.md. With --anchor it writes signed tree heads elsewhere; \
+            see docs/proofs.md.
 
             Stops in good order on SIGTERM and SIGINT. On SIGHUP it looks at the catalog folder \
             again: a good one is taken up by a restart within the process, a bad one is reported \
@@ -26,9 +27,11 @@ struct Serve: AsyncParsableCommand {
     var listen: String?
 
     @OptionGroup(title: "Backups") var backups: BackupOptions
+    @OptionGroup(title: "Anchors") var anchors: AnchorOptions
 
     func validate() throws {
         _ = try address()
+        _ = try anchors.plan()
         _ = try backups.plan(settings)
     }
 
@@ -56,6 +59,7 @@ struct Serve: AsyncParsableCommand {
             try result.get()
             throw error
         }
+        try await anchorWriter(composition)?.write()
         try result.get()
         logger.info("stopped")
         if reload.wantsRestart { throw ReloadSignal.beginAgain() }
@@ -75,8 +79,11 @@ struct Serve: AsyncParsableCommand {
             logger.info("listening", metadata: ["host": "\(host)", "port": "\(bound ?? port)"])
         }
         let local = server.localApplication(socketPath: socket) { chmod(socket, 0o600) }
+        let anchorService = try anchorWriter(composition).map {
+            [ServiceGroupConfiguration.ServiceConfiguration(service: $0)]
+        }
         var configuration = ServiceGroupConfiguration(
-            services: [
+            services: (anchorService ?? []) + [
                 .init(
                     service: composition.failure, successTerminationBehavior: .ignore,
                     failureTerminationBehavior: .gracefullyShutdownGroup),
@@ -102,6 +109,10 @@ struct Serve: AsyncParsableCommand {
             try backups.plan(settings), settings: settings, composition: composition,
             catalogFolder: try settings.catalogFolder())
         return ServerBackups(work, logger: composition.logger)
+    }
+
+    private func anchorWriter(_ composition: Composition) throws -> AnchorWriter? {
+        try anchors.plan().map { AnchorWriter($0, composition: composition) }
     }
 
     private func address() throws -> (host: String, port: Int) {

@@ -1,14 +1,14 @@
 import Synchronization
 
-/// Counts who follows the log, up to a limit.
-final class OpenFeeds: Sendable {
-    /// One follower's place, which is given back with the last reference.
+/// Counts who does something that costs much, up to a limit: who follows the log, say.
+final class Places: Sendable {
+    /// One place, which is given back with the last reference.
     final class Place: Sendable {
-        private let feeds: OpenFeeds
+        private let places: Places
 
-        fileprivate init(_ feeds: OpenFeeds) { self.feeds = feeds }
+        fileprivate init(_ places: Places) { self.places = places }
 
-        deinit { feeds.taken.withLock { $0 -= 1 } }
+        deinit { places.taken.withLock { $0 -= 1 } }
     }
 
     /// How many there may be.
@@ -17,7 +17,7 @@ final class OpenFeeds: Sendable {
 
     init(limit: Int) { self.limit = limit }
 
-    /// How many there are.
+    /// How many are taken.
     var count: Int { taken.withLock(\.self) }
 
     /// A place, if one is left.
