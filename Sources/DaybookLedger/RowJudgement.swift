@@ -13,6 +13,12 @@ struct RowFault: Equatable {
 protocol KeyReader {
     /// The key's bytes as `KeyLayout` gives them; nil if the row there has none.
     mutating func key(of constraint: KeyConstraint, at position: Position) -> [UInt8]?
+    /// Whether two keys of one fingerprint count as equal without being read.
+    var trustsFingerprints: Bool { get }
+}
+
+extension KeyReader {
+    var trustsFingerprints: Bool { false }
 }
 
 /// The rules of one table as the ledger applies them.
@@ -75,7 +81,7 @@ struct RowJudgement<Reader: KeyReader> {
 
     /// Judges all rows. A row that was rejected already takes no keys, but hears what else is
     /// wrong.
-    mutating func run(_ keys: inout KeyState) {
+    mutating func run<Keys: KeySpace>(_ keys: inout Keys) {
         let rules = table.rules
         if rules.isEmpty { return }
         batch.slots.withUnsafeBufferPointer { slots in
@@ -96,9 +102,9 @@ struct RowJudgement<Reader: KeyReader> {
     }
 
     @inline(__always)
-    private mutating func apply(
+    private mutating func apply<Keys: KeySpace>(
         _ rule: TableRules.Rule, _ slot: KeySlot, _ row: Int, _ isCandidate: Bool,
-        _ slots: UnsafeBufferPointer<KeySlot>, _ keys: inout KeyState
+        _ slots: UnsafeBufferPointer<KeySlot>, _ keys: inout Keys
     ) {
         let constraint = rule.constraint.index
         switch rule.role {
@@ -136,9 +142,9 @@ struct RowJudgement<Reader: KeyReader> {
     }
 
     /// Takes a fingerprint for the row, or finds it taken; whether it was free.
-    private mutating func take(
+    private mutating func take<Keys: KeySpace>(
         _ rule: TableRules.Rule, _ slot: KeySlot, _ row: Int, _ isCandidate: Bool,
-        _ keys: inout KeyState
+        _ keys: inout Keys
     ) -> Bool {
         var place = Fingerprint(slot)
         while let holder = keys.position(of: place, in: rule.constraint.index) {
@@ -151,8 +157,8 @@ struct RowJudgement<Reader: KeyReader> {
         return true
     }
 
-    private mutating func find(
-        _ rule: TableRules.Rule, _ slot: KeySlot, _ row: Int, _ keys: KeyState
+    private mutating func find<Keys: KeySpace>(
+        _ rule: TableRules.Rule, _ slot: KeySlot, _ row: Int, _ keys: Keys
     ) -> Position? {
         var place = Fingerprint(slot)
         while let holder = keys.position(of: place, in: rule.constraint.index) {
@@ -165,7 +171,7 @@ struct RowJudgement<Reader: KeyReader> {
     /// Whether the row at `holder` really has the key of `row`. A row that intake rejected has no
     /// encoded values to compare with; for one more reason the fingerprint is good enough.
     private mutating func holds(_ holder: Position, _ rule: TableRules.Rule, _ row: Int) -> Bool {
-        guard batch.rows[row].isCandidate else { return true }
+        guard batch.rows[row].isCandidate, !reader.trustsFingerprints else { return true }
         if valuesRow != row {
             read(row)
             valuesRow = row

@@ -84,7 +84,7 @@ struct Sequencer {
 
     let catalog: Catalog
     let fingerprintKey: FingerprintKey
-    private let tables: [TableRules]
+    let tables: [TableRules]
     private let stored: any StoredBatches
     private(set) var keys: KeyState
     var clock: ClockGuard
@@ -199,12 +199,12 @@ struct Sequencer {
 
     // MARK: Idempotency
 
-    private enum Found {
+    enum Found {
         case free(Fingerprint)
         case taken(Decision)
     }
 
-    private func find(_ request: RequestFacts) throws(LedgerError) -> Found {
+    func find(_ request: RequestFacts) throws(LedgerError) -> Found {
         var place = IdempotencyScope.fingerprint(
             scope: request.scope, key: request.idempotencyKey, under: fingerprintKey)
         while let holder = keys.position(of: place, in: keys.idempotency) {

@@ -24,6 +24,7 @@ struct KeySearch: Sendable {
 enum WriterRequest: Sendable {
     case append(AppendRequest)
     case search(KeySearch)
+    case weigh(TrialRequest)
 
     /// About how much memory it holds.
     var byteCount: Int {
@@ -34,6 +35,7 @@ enum WriterRequest: Sendable {
             case .controls(let controls, _, _): controls.reduce(1024) { $0 + $1.text.count }
             }
         case .search: 1024
+        case .weigh(let request): request.submission.byteCount
         }
     }
 
@@ -42,6 +44,7 @@ enum WriterRequest: Sendable {
         switch self {
         case .append(let request): request.completion(.failure(error))
         case .search(let search): search.completion(.failure(error))
+        case .weigh(let request): request.completion(.failure(error))
         }
     }
 }

@@ -113,7 +113,7 @@ final class Writer: @unchecked Sendable {
         var hold: LedgerStatus.Hold?
         while builder.byteCount < options.groupByteLimit, let next = backlog.popFirst() {
             guard case .append(let request) = next else {
-                search(next)
+                look(next)
                 continue
             }
             let decision = sequencer.decide(
@@ -225,9 +225,23 @@ final class Writer: @unchecked Sendable {
         queue.update { $0.answered(1, byteCount: request.byteCount) }
     }
 
-    private func search(_ request: WriterRequest) {
-        guard case .search(let search) = request else { return }
+    /// Answers what is asked of the keys and writes nothing.
+    private func look(_ request: WriterRequest) {
         release(request)
+        switch request {
+        case .append: preconditionFailure("a batch is written")
+        case .search(let search): answer(search)
+        case .weigh(let request):
+            do throws(LedgerError) {
+                let weighing = try sequencer.weigh(request.submission, in: request.trial)
+                request.completion(.success(weighing))
+            } catch {
+                request.completion(.failure(error))
+            }
+        }
+    }
+
+    private func answer(_ search: KeySearch) {
         do throws(LedgerError) {
             search.completion(
                 .success(try sequencer.durablePosition(scope: search.scope, key: search.key)))
