@@ -15,8 +15,9 @@ extension Receipt {
                 line: lines.line(ofRow: row), rejection: rejection)
         }
         self.init(
-            batchID: facts.id, table: facts.table, format: facts.format, position: facts.position,
-            receivedAt: facts.receivedAt, rowCount: rowCount, rejected: rejected, leaf: leaf,
+            batchID: facts.id, table: facts.table, principal: facts.principal,
+            format: facts.format, position: facts.position, receivedAt: facts.receivedAt,
+            rowCount: rowCount, rejected: rejected, leaf: leaf,
             isReplay: isReplay)
     }
 

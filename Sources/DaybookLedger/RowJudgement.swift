@@ -52,9 +52,12 @@ struct TableRules {
     }
     let shape: RowShape
     let rules: [Rule]
+    /// Whether reasons may quote the values of a row.
+    let quotesValues: Bool
 
     init(_ table: Table, shape: RowShape, constraints: [KeyConstraint]) {
         self.shape = shape
+        quotesValues = table.rejectedRaw == .full
         rules = table.slots.map { Rule($0, of: table, constraints: constraints) }
     }
 }
@@ -135,7 +138,8 @@ struct RowJudgement<Reader: KeyReader> {
     private mutating func fault(
         _ row: Int, _ code: RejectionCode, _ rule: TableRules.Rule, _ slot: KeySlot, _ what: String
     ) {
-        let value = slot.kind == .integer ? " \(Int64(bitPattern: slot.low))" : ""
+        let isQuoted = slot.kind == .integer && table.quotesValues
+        let value = isQuoted ? " \(Int64(bitPattern: slot.low))" : ""
         let message = cut("\(rule.columns)\(value) \(what)", to: IntakeLimits.reasonByteCount)
         let column = cut(rule.columns, to: IntakeLimits.reasonByteCount)
         faults.append(RowFault(row: row, reason: Reason(code, column: column, message)))

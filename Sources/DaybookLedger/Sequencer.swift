@@ -261,11 +261,11 @@ struct Sequencer {
         let faults = try judge(batch)
         let verdicts = BatchVerdicts(batch, faults: faults, isAtomic: submission.isAtomic)
         if submission.isAtomic, !verdicts.rejections.isEmpty { keys.undo(to: mark) }
-        let rejectionBranch = builder.schema.rejectionBranch
+        let schema = builder.schema
         let leaf = builder.append(
             facts, rowCount: batch.rows.count, rejectedCount: verdicts.rejections.count
         ) { sink in
-            verdicts.write(to: &sink, rejectionBranch: rejectionBranch)
+            verdicts.write(to: &sink, schema: schema)
         }
         if let leaf {
             add(
@@ -298,10 +298,13 @@ struct Sequencer {
     private mutating func writeOutgrown(
         _ batch: JudgedBatch, _ facts: BatchFacts, _ builder: inout BlockBuilder
     ) {
-        let (raw, length) = batch.rawStart(byteCountMax: IntakeLimits.malformedByteCount)
+        // A digest is of all bytes, though the log would keep the first of them only.
+        let (raw, length) = batch.rawStart(
+            byteCountMax: batch.table.rejectedRaw == .digest
+                ? .max : IntakeLimits.malformedByteCount)
         let limit = LogLimits.recordByteCount >> 20
         let rejection = Rejection(
-            raw: raw, rawLength: length > raw.count ? Int64(length) : nil,
+            raw, byteCount: length, of: batch.table,
             reasons: [
                 Rejection.Reason(
                     code: RejectionCode.malformedBatch.name, column: nil,
@@ -309,9 +312,11 @@ struct Sequencer {
             ])
         var facts = facts
         facts.lineSkips = []
-        let branch = builder.schema.rejectionBranch
+        let schema = builder.schema
         let leaf = builder.append(facts, rowCount: 1, rejectedCount: 1) { sink in
-            sink.append(rejection: rejection, branch: branch)
+            sink.append(
+                rejection: rejection, branch: schema.rejectionBranch,
+                keepsDigests: schema.keepsDigests)
         }
         guard let leaf else { preconditionFailure("a single cut rejection fits a record") }
         add(facts, rowCount: 1, batch: nil, rejections: [(0, rejection)], leaf: leaf)

@@ -10,7 +10,7 @@ enum AuditTranscoder {
     ]
     static let rejectionColumns = [
         "position", "batch_id", "table_name", "source", "line", "received_at", "principal", "raw",
-        "raw_length", "reasons",
+        "raw_length", "reasons", "raw_digest",
     ]
 
     static func appendBatch(
@@ -48,6 +48,9 @@ enum AuditTranscoder {
         sink.append(raw: rejection.raw)
         append(rejection.rawLength ?? Int64(rejection.raw.count), to: &sink)
         appendReasons(rejection.reasons, to: &sink)
+        guard let digest = rejection.digest else { return sink.append(bigEndian: Int32(-1)) }
+        sink.append(bigEndian: Int32(digest.count))
+        sink.append(raw: digest)
     }
 
     private static func append(count: Int, to sink: inout ByteSink) {

@@ -12,7 +12,14 @@ struct BatchRoutes: Sendable {
         guard let receipt, caller.mayTouch(receipt.table) else {
             throw Problem.notFound("there is no batch \(id)")
         }
-        return BatchAnswer(receipt: receipt).readResponse()
+        return answer(receipt, for: caller).readResponse()
+    }
+
+    /// Who sent a batch sees it as they were told. To others, rejected bytes take the scope
+    /// `audit`; messages quote such bytes.
+    private func answer(_ receipt: Receipt, for caller: Caller) -> BatchAnswer {
+        let maySee = caller.scopes.contains(.audit) || receipt.principal == caller.principal
+        return BatchAnswer(receipt: receipt, hasRows: maySee, hasMessages: maySee)
     }
 
     /// Finds a batch by a key of the caller's own.
