@@ -30,12 +30,12 @@ struct RejectedBytesTests {
     @Test("Others' rejected rows take the scope audit; who sent them sees what they were told")
     func audit() async throws {
         try await withServer { client, _, _ in
-            let sent = try await client.append(
-                #"[{"id":"hunter2","job":"a"}]"#, key: "other", headers: ["Idempotency-Key": "1"])
+            let body = #"[{"id":"hunter2","job":"a"},{"hunter2":"1"}]"#
+            let headers = ["Idempotency-Key": "1"]
+            let sent = try await client.append(body, key: "other", headers: headers)
             let told = try #require(try batch(sent).rejected.first)
             #expect(told.row == ["id": "hunter2", "job": "a"] && told.reasons[0].message != nil)
-            let again = try await client.append(
-                #"[{"id":"hunter2","job":"a"}]"#, key: "other", headers: ["Idempotency-Key": "1"])
+            let again = try await client.append(body, key: "other", headers: headers)
             #expect(again.body == sent.body)
 
             let path = "/v1/batches/\(try batch(sent).batch_id)"

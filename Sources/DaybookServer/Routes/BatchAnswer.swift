@@ -9,8 +9,9 @@ struct BatchAnswer {
     let receipt: Receipt
     /// Whether rejected rows are repeated as they were sent.
     var hasRows = true
-    /// Whether reasons have their messages, which quote values.
-    var hasMessages = true
+    /// Whether reasons quote what was sent: in their messages, and as the names of fields that are
+    /// no columns.
+    var hasQuotes = true
     /// Whether the rows are in Postgres; nil if nobody asked.
     var isProjected: Bool?
 
@@ -66,7 +67,7 @@ struct BatchAnswer {
             json.field("index", row.index)
             json.field("position", row.position)
             if let line = row.line { json.field("line", line) }
-            json.write(reasons: row.rejection.reasons, hasMessages: hasMessages)
+            json.write(reasons: row.rejection.reasons, hasQuotes: hasQuotes)
             if hasRows { json.write(row: row.rejection, named: "row", isJSON: isJSON) }
             json.closeObject()
         }
@@ -76,14 +77,15 @@ struct BatchAnswer {
 
 extension JSONWriter {
     /// The member `reasons`.
-    mutating func write(reasons: [Rejection.Reason], hasMessages: Bool = true) {
+    mutating func write(reasons: [Rejection.Reason], hasQuotes: Bool = true) {
         key("reasons")
         openArray()
         for reason in reasons {
             openObject()
             field("code", reason.code)
-            if let column = reason.column { field("column", column) }
-            if hasMessages { field("message", reason.message) }
+            let isSent = reason.code == RejectionCode.unknownField.name
+            if let column = reason.column, hasQuotes || !isSent { field("column", column) }
+            if hasQuotes { field("message", reason.message) }
             closeObject()
         }
         closeArray()

@@ -16,10 +16,10 @@ struct BatchRoutes: Sendable {
     }
 
     /// Who sent a batch sees it as they were told. To others, rejected bytes take the scope
-    /// `audit`; messages quote such bytes.
+    /// `audit`; reasons quote such bytes.
     private func answer(_ receipt: Receipt, for caller: Caller) -> BatchAnswer {
         let maySee = caller.scopes.contains(.audit) || receipt.principal == caller.principal
-        return BatchAnswer(receipt: receipt, hasRows: maySee, hasMessages: maySee)
+        return BatchAnswer(receipt: receipt, hasRows: maySee, hasQuotes: maySee)
     }
 
     /// Finds a batch by a key of the caller's own.
