@@ -57,6 +57,8 @@ public struct Table: Sendable {
     public let unique: [[Int]]
     /// What becomes of a field that no column has.
     public let unknownFields: UnknownFields
+    /// What the log keeps of a rejected row.
+    public let rejectedRaw: RejectedRaw
     /// Comparisons between columns.
     public let checks: [Check]
     /// The uniqueness and reference rules of this table as the ledger applies them, in order:
@@ -71,6 +73,14 @@ public struct Table: Sendable {
 
 /// What becomes of a field that no column has.
 public enum UnknownFields: String, Sendable, CaseIterable { case reject, ignore }
+
+/// What the log keeps of a rejected row's bytes.
+public enum RejectedRaw: String, Sendable, CaseIterable {
+    /// All of them.
+    case full
+    /// Their SHA-256 and their number; reasons then quote no values.
+    case digest
+}
 
 /// One column.
 public struct Column: Sendable {

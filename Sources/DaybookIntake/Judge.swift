@@ -109,7 +109,10 @@ public struct Judge: Sendable {
 
     /// A body that is no batch: one rejected row with the body's start.
     func malformed(_ body: Bytes, _ format: BatchFormat, _ message: String) -> JudgedBatch {
-        let kept = min(body.count, IntakeLimits.malformedByteCount)
+        // Of a body that is not kept there is a digest, which is of all of it.
+        let kept =
+            table.rejectedRaw == .digest
+            ? body.count : min(body.count, IntakeLimits.malformedByteCount)
         let original =
             kept == body.count
             ? body : body.withUnsafeBytes(in: 0..<kept) { Bytes(copying: $0) }

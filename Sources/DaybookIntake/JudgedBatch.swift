@@ -137,7 +137,8 @@ public struct JudgedRow: Sendable {
 /// A batch whose rows intake has judged by themselves: flat buffers, nothing allocated a row.
 ///
 /// A body that is no batch at all is one row with the reason `malformedBatch`, whose original bytes
-/// are the body's first 64 KiB and whose `malformedByteCount` is the whole length.
+/// are the body's first 64 KiB (all of it, if the table keeps a digest) and whose
+/// `malformedByteCount` is the whole length.
 public struct JudgedBatch: Sendable {
     /// The table that the rows are for, as the catalog that judged them has it.
     /// The table whose rules the rows were judged by.

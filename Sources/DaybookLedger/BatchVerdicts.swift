@@ -52,20 +52,21 @@ struct BatchVerdicts {
         _ batch: JudgedBatch, _ row: Int, _ reasons: [Reason]
     ) -> Rejection {
         let raw = batch.raw(ofRow: row)
-        let whole = batch.malformedByteCount ?? raw.count
         return Rejection(
-            raw: raw, rawLength: whole > raw.count ? Int64(whole) : nil,
+            raw, byteCount: batch.malformedByteCount ?? raw.count, of: batch.table,
             reasons: reasons.map {
                 Rejection.Reason(code: $0.code.name, column: $0.column, message: $0.message)
             })
     }
 
     /// Writes all rows with their branches; a run of accepted rows is one copy.
-    func write(to sink: inout ByteSink, rejectionBranch: Int) {
+    func write(to sink: inout ByteSink, schema: LogSchema) {
         var next = 0
         for (row, rejection) in rejections {
             writeAccepted(next..<row, to: &sink)
-            sink.append(rejection: rejection, branch: rejectionBranch)
+            sink.append(
+                rejection: rejection, branch: schema.rejectionBranch,
+                keepsDigests: schema.keepsDigests)
             next = row + 1
         }
         writeAccepted(next..<batch.rows.count, to: &sink)

@@ -65,12 +65,25 @@ public final class Ledger: LedgerService {
         _ submission: Submission,
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
     ) {
+        require(submission)
+        offer(.append(AppendRequest(content: .submission(submission), completion: completion)))
+    }
+
+    private func require(_ submission: Submission) {
         precondition(
             submission.batch.table.index < catalog.tables.count
                 && catalog.tables[submission.batch.table.index].name == submission.batch.table.name
                 || submission.dictionary != catalog.version,
             "a batch is of a table of the dictionary that judged it")
-        offer(.append(AppendRequest(content: .submission(submission), completion: completion)))
+    }
+
+    /// Offers the batch to the writer to be judged and not kept.
+    public func weigh(
+        _ submission: Submission, in trial: Trial,
+        completion: @escaping @Sendable (Result<Weighing, LedgerError>) -> Void
+    ) {
+        require(submission)
+        offer(.weigh(TrialRequest(submission: submission, trial: trial, completion: completion)))
     }
 
     /// The same for the ledger's own events: they have the order and the bounds of batches.

@@ -57,7 +57,7 @@ struct LedgerOpening {
     private func adoptSchema(isOtherCatalog: Bool) throws(LedgerError) {
         let schema: LogSchema
         do {
-            schema = try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema))
+            schema = try catalog.logSchema()
         } catch {
             throw .state("the dictionary's tables make no schema of the log: \(error.what)")
         }

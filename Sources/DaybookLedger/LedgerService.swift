@@ -10,6 +10,12 @@ public protocol LedgerService: AnyObject, Sendable {
         _ submission: Submission,
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
 
+    /// Judges a batch as it would be decided now, after those that were judged in `trial` before,
+    /// and keeps nothing of it. In the order of the calls, and of `submit`; `completion` as there.
+    func weigh(
+        _ submission: Submission, in trial: Trial,
+        completion: @escaping @Sendable (Result<Weighing, LedgerError>) -> Void)
+
     /// Writes the ledger's own events as one batch with source `system`.
     func record(
         _ controls: [Control], idempotencyKey: String?, requestDigest: [UInt8],

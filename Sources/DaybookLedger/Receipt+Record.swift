@@ -8,20 +8,16 @@ extension Receipt {
         facts: BatchFacts, rowCount: Int, rejections: [(row: Int, rejection: Rejection)],
         leaf: Digest, isReplay: Bool
     ) {
-        var skips = facts.lineSkips[...]
-        var skipped: Int64 = 0
+        var lines = LineWalk(firstLine: facts.firstLine, skips: facts.lineSkips)
         let rejected = rejections.map { row, rejection in
-            while let skip = skips.first, skip.row <= row {
-                skipped += skip.lines
-                skips.removeFirst()
-            }
-            return RejectedRow(
+            RejectedRow(
                 index: row, position: facts.position + Position(row),
-                line: facts.firstLine.map { $0 + Int64(row) + skipped }, rejection: rejection)
+                line: lines.line(ofRow: row), rejection: rejection)
         }
         self.init(
-            batchID: facts.id, table: facts.table, format: facts.format, position: facts.position,
-            receivedAt: facts.receivedAt, rowCount: rowCount, rejected: rejected, leaf: leaf,
+            batchID: facts.id, table: facts.table, principal: facts.principal,
+            format: facts.format, position: facts.position, receivedAt: facts.receivedAt,
+            rowCount: rowCount, rejected: rejected, leaf: leaf,
             isReplay: isReplay)
     }
 
@@ -43,5 +39,26 @@ extension Receipt {
         self.init(
             facts: reader.facts, rowCount: reader.rowCount, rejections: rejections, leaf: leaf,
             isReplay: isReplay)
+    }
+}
+
+/// The lines on which rows start, for rows in order.
+struct LineWalk {
+    private let firstLine: Int64?
+    private var skips: ArraySlice<LineSkip>
+    private var skipped: Int64 = 0
+
+    init(firstLine: Int64?, skips: [LineSkip]) {
+        self.firstLine = firstLine
+        self.skips = skips[...]
+    }
+
+    /// The line of a row that is not before the row asked for last; nil where there are no lines.
+    mutating func line(ofRow row: Int) -> Int64? {
+        while let skip = skips.first, skip.row <= row {
+            skipped += skip.lines
+            skips.removeFirst()
+        }
+        return firstLine.map { $0 + Int64(row) + skipped }
     }
 }

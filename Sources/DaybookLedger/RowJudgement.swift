@@ -13,6 +13,12 @@ struct RowFault: Equatable {
 protocol KeyReader {
     /// The key's bytes as `KeyLayout` gives them; nil if the row there has none.
     mutating func key(of constraint: KeyConstraint, at position: Position) -> [UInt8]?
+    /// Whether two keys of one fingerprint count as equal without being read.
+    var trustsFingerprints: Bool { get }
+}
+
+extension KeyReader {
+    var trustsFingerprints: Bool { false }
 }
 
 /// The rules of one table as the ledger applies them.
@@ -46,9 +52,12 @@ struct TableRules {
     }
     let shape: RowShape
     let rules: [Rule]
+    /// Whether reasons may quote the values of a row.
+    let quotesValues: Bool
 
     init(_ table: Table, shape: RowShape, constraints: [KeyConstraint]) {
         self.shape = shape
+        quotesValues = table.rejectedRaw == .full
         rules = table.slots.map { Rule($0, of: table, constraints: constraints) }
     }
 }
@@ -75,7 +84,7 @@ struct RowJudgement<Reader: KeyReader> {
 
     /// Judges all rows. A row that was rejected already takes no keys, but hears what else is
     /// wrong.
-    mutating func run(_ keys: inout KeyState) {
+    mutating func run<Keys: KeySpace>(_ keys: inout Keys) {
         let rules = table.rules
         if rules.isEmpty { return }
         batch.slots.withUnsafeBufferPointer { slots in
@@ -96,9 +105,9 @@ struct RowJudgement<Reader: KeyReader> {
     }
 
     @inline(__always)
-    private mutating func apply(
+    private mutating func apply<Keys: KeySpace>(
         _ rule: TableRules.Rule, _ slot: KeySlot, _ row: Int, _ isCandidate: Bool,
-        _ slots: UnsafeBufferPointer<KeySlot>, _ keys: inout KeyState
+        _ slots: UnsafeBufferPointer<KeySlot>, _ keys: inout Keys
     ) {
         let constraint = rule.constraint.index
         switch rule.role {
@@ -129,16 +138,17 @@ struct RowJudgement<Reader: KeyReader> {
     private mutating func fault(
         _ row: Int, _ code: RejectionCode, _ rule: TableRules.Rule, _ slot: KeySlot, _ what: String
     ) {
-        let value = slot.kind == .integer ? " \(Int64(bitPattern: slot.low))" : ""
+        let isQuoted = slot.kind == .integer && table.quotesValues
+        let value = isQuoted ? " \(Int64(bitPattern: slot.low))" : ""
         let message = cut("\(rule.columns)\(value) \(what)", to: IntakeLimits.reasonByteCount)
         let column = cut(rule.columns, to: IntakeLimits.reasonByteCount)
         faults.append(RowFault(row: row, reason: Reason(code, column: column, message)))
     }
 
     /// Takes a fingerprint for the row, or finds it taken; whether it was free.
-    private mutating func take(
+    private mutating func take<Keys: KeySpace>(
         _ rule: TableRules.Rule, _ slot: KeySlot, _ row: Int, _ isCandidate: Bool,
-        _ keys: inout KeyState
+        _ keys: inout Keys
     ) -> Bool {
         var place = Fingerprint(slot)
         while let holder = keys.position(of: place, in: rule.constraint.index) {
@@ -151,8 +161,8 @@ struct RowJudgement<Reader: KeyReader> {
         return true
     }
 
-    private mutating func find(
-        _ rule: TableRules.Rule, _ slot: KeySlot, _ row: Int, _ keys: KeyState
+    private mutating func find<Keys: KeySpace>(
+        _ rule: TableRules.Rule, _ slot: KeySlot, _ row: Int, _ keys: Keys
     ) -> Position? {
         var place = Fingerprint(slot)
         while let holder = keys.position(of: place, in: rule.constraint.index) {
@@ -165,7 +175,7 @@ struct RowJudgement<Reader: KeyReader> {
     /// Whether the row at `holder` really has the key of `row`. A row that intake rejected has no
     /// encoded values to compare with; for one more reason the fingerprint is good enough.
     private mutating func holds(_ holder: Position, _ rule: TableRules.Rule, _ row: Int) -> Bool {
-        guard batch.rows[row].isCandidate else { return true }
+        guard batch.rows[row].isCandidate, !reader.trustsFingerprints else { return true }
         if valuesRow != row {
             read(row)
             valuesRow = row

@@ -84,7 +84,7 @@ struct Sequencer {
 
     let catalog: Catalog
     let fingerprintKey: FingerprintKey
-    private let tables: [TableRules]
+    let tables: [TableRules]
     private let stored: any StoredBatches
     private(set) var keys: KeyState
     var clock: ClockGuard
@@ -210,12 +210,12 @@ struct Sequencer {
 
     // MARK: Idempotency
 
-    private enum Found {
+    enum Found {
         case free(Fingerprint)
         case taken(Decision)
     }
 
-    private func find(_ request: RequestFacts) throws(LedgerError) -> Found {
+    func find(_ request: RequestFacts) throws(LedgerError) -> Found {
         var place = IdempotencyScope.fingerprint(
             scope: request.scope, key: request.idempotencyKey, under: fingerprintKey)
         while let holder = keys.position(of: place, in: keys.idempotency) {
@@ -303,11 +303,11 @@ struct Sequencer {
         let faults = try judge(batch)
         let verdicts = BatchVerdicts(batch, faults: faults, isAtomic: submission.isAtomic)
         if submission.isAtomic, !verdicts.rejections.isEmpty { keys.undo(to: mark) }
-        let rejectionBranch = builder.schema.rejectionBranch
+        let schema = builder.schema
         let leaf = builder.append(
             facts, rowCount: batch.rows.count, rejectedCount: verdicts.rejections.count
         ) { sink in
-            verdicts.write(to: &sink, rejectionBranch: rejectionBranch)
+            verdicts.write(to: &sink, schema: schema)
         }
         if let leaf {
             closeCorrected(submission, verdicts)
@@ -356,10 +356,13 @@ struct Sequencer {
     private mutating func writeOutgrown(
         _ batch: JudgedBatch, _ facts: BatchFacts, _ builder: inout BlockBuilder
     ) {
-        let (raw, length) = batch.rawStart(byteCountMax: IntakeLimits.malformedByteCount)
+        // A digest is of all bytes, though the log would keep the first of them only.
+        let (raw, length) = batch.rawStart(
+            byteCountMax: batch.table.rejectedRaw == .digest
+                ? .max : IntakeLimits.malformedByteCount)
         let limit = LogLimits.recordByteCount >> 20
         let rejection = Rejection(
-            raw: raw, rawLength: length > raw.count ? Int64(length) : nil,
+            raw, byteCount: length, of: batch.table,
             reasons: [
                 Rejection.Reason(
                     code: RejectionCode.malformedBatch.name, column: nil,
@@ -368,9 +371,11 @@ struct Sequencer {
         var facts = facts
         facts.lineSkips = []
         facts.corrects = []
-        let branch = builder.schema.rejectionBranch
+        let schema = builder.schema
         let leaf = builder.append(facts, rowCount: 1, rejectedCount: 1) { sink in
-            sink.append(rejection: rejection, branch: branch)
+            sink.append(
+                rejection: rejection, branch: schema.rejectionBranch,
+                keepsDigests: schema.keepsDigests)
         }
         guard let leaf else { preconditionFailure("a single cut rejection fits a record") }
         add(facts, rowCount: 1, batch: nil, rejections: [(0, rejection)], leaf: leaf)

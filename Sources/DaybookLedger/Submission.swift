@@ -81,6 +81,8 @@ public struct Receipt: Sendable, Equatable {
     public let batchID: String
     /// The table that the batch is for.
     public let table: String
+    /// Who sent it: the name of the API key, or `local:<user>`.
+    public let principal: String
     /// The form of the original bytes: `json`, `ndjson`, `csv`, `avro`.
     public let format: String
     /// The first row's position.
@@ -98,13 +100,14 @@ public struct Receipt: Sendable, Equatable {
 
     /// The receipt of a durable batch.
     public init(
-        batchID: String, table: String, format: String, position: Position,
+        batchID: String, table: String, principal: String, format: String, position: Position,
         receivedAt: Microseconds, rowCount: Int, rejected: [RejectedRow], leaf: Digest,
         isReplay: Bool
     ) {
         precondition(rejected.count <= rowCount, "rows = accepted + rejected")
         self.batchID = batchID
         self.table = table
+        self.principal = principal
         self.format = format
         self.position = position
         self.receivedAt = receivedAt

@@ -35,6 +35,7 @@ enum WriterRequest: Sendable {
     case append(AppendRequest)
     case search(KeySearch)
     case check(RowCheck)
+    case weigh(TrialRequest)
 
     /// About how much memory it holds.
     var byteCount: Int {
@@ -47,6 +48,7 @@ enum WriterRequest: Sendable {
             }
         case .search: 1024
         case .check(let check): check.batch.original.count + check.batch.encoded.count + 1024
+        case .weigh(let request): request.submission.byteCount
         }
     }
 
@@ -56,6 +58,7 @@ enum WriterRequest: Sendable {
         case .append(let request): request.completion(.failure(error))
         case .search(let search): search.completion(.failure(error))
         case .check(let check): check.completion(.failure(error))
+        case .weigh(let request): request.completion(.failure(error))
         }
     }
 }

@@ -240,6 +240,11 @@ final class Writer: @unchecked Sendable {
                 Result { () throws(LedgerError) in
                     try sequencer.check(check.batch, dictionary: check.dictionary)
                 })
+        case .weigh(let request):
+            request.completion(
+                Result { () throws(LedgerError) in
+                    try sequencer.weigh(request.submission, in: request.trial)
+                })
         }
     }
 

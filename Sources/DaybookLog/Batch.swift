@@ -116,12 +116,17 @@ public struct Rejection: Sendable, Equatable {
     public var rawLength: Int64?
     /// In order of precedence, the first the weightiest; at most 16.
     public var reasons: [Reason]
+    /// SHA-256 of the bytes, where the dictionary says that they are not kept: then `raw` is empty
+    /// and `rawLength` their number. Nil where they are.
+    public var digest: [UInt8]?
 
-    /// A rejected row; `rawLength` is given only where `raw` was cut.
-    public init(raw: [UInt8], rawLength: Int64?, reasons: [Reason]) {
+    /// A rejected row; `rawLength` is given only where `raw` was cut or is not kept.
+    public init(raw: [UInt8], rawLength: Int64?, reasons: [Reason], digest: [UInt8]? = nil) {
+        precondition(digest == nil || raw.isEmpty, "a digest stands in place of the bytes")
         self.raw = raw
         self.rawLength = rawLength
         self.reasons = reasons
+        self.digest = digest
     }
 }
 
@@ -167,8 +172,10 @@ extension ByteSink {
         }
     }
 
-    /// Writes a rejected row with the number of its branch.
-    public mutating func append(rejection: Rejection, branch: Int) {
+    /// Writes a rejected row with the number of its branch; `keepsDigests` is the schema's.
+    public mutating func append(rejection: Rejection, branch: Int, keepsDigests: Bool = false) {
+        precondition(
+            keepsDigests || rejection.digest == nil, "only a schema with digests has room for one")
         append(long: Int64(branch))
         append(bytes: rejection.raw)
         appendUnion(rejection.rawLength) { sink, length in sink.append(long: length) }
@@ -176,6 +183,9 @@ extension ByteSink {
             sink.append(string: reason.code)
             sink.appendUnion(reason.column) { sink, column in sink.append(string: column) }
             sink.append(string: reason.message)
+        }
+        if keepsDigests {
+            appendUnion(rejection.digest) { sink, digest in sink.append(bytes: digest) }
         }
     }
 

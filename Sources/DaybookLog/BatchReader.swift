@@ -71,7 +71,18 @@ public struct BatchReader {
                 column: try c.readUnion { (c) throws(AvroDecodingError) in try c.readString() },
                 message: try c.readString())
         }
-        return Rejection(raw: raw, rawLength: rawLength, reasons: reasons)
+        let digest = schema.keepsDigests ? try readDigest() : nil
+        guard digest == nil || raw.isEmpty else { throw .badLength(Int64(raw.count)) }
+        return Rejection(raw: raw, rawLength: rawLength, reasons: reasons, digest: digest)
+    }
+
+    private mutating func readDigest() throws(AvroDecodingError) -> [UInt8]? {
+        let digest = try cursor.readUnion { (c) throws(AvroDecodingError) in
+            Array(try c.readBytes())
+        }
+        guard let digest else { return nil }
+        guard digest.count == Digest.byteCount else { throw .badLength(Int64(digest.count)) }
+        return digest
     }
 
     /// Reads one of the ledger's own events.
@@ -102,14 +113,15 @@ public struct BatchReader {
         _ = try cursor.readUnion { (c) throws(AvroDecodingError) in try c.readLong() }
         var count = try cursor.readLong()
         guard count >= 0 else { throw .badLength(count) }
-        if count == 0 { return }
+        let hasReasons = count > 0
         while count > 0 {
             _ = try cursor.readBytes()
             _ = try cursor.readUnion { (c) throws(AvroDecodingError) in _ = try c.readBytes() }
             _ = try cursor.readBytes()
             count -= 1
         }
-        guard try cursor.readLong() == 0 else { throw .badLength(1) }
+        if hasReasons, try cursor.readLong() != 0 { throw .badLength(1) }
+        if schema.keepsDigests { _ = try readDigest() }
     }
 
     /// Passes over the rows that are left and the array's end; gives the whole record's bytes.

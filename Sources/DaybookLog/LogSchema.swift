@@ -73,6 +73,8 @@ public struct LogSchema: Sendable, Equatable {
     public let tables: [RowShape]
     /// The records of the tables' rows, logical types included, by branch.
     public let records: [AvroSchema.Record]
+    /// Whether rejections have a `digest`, for tables whose rejected bytes are not kept.
+    public let keepsDigests: Bool
 
     /// Everything follows from the text. Texts of the same storage are compared as pointers.
     public static func == (left: LogSchema, right: LogSchema) -> Bool { left.json == right.json }
@@ -89,12 +91,14 @@ public struct LogSchema: Sendable, Equatable {
 
     /// The schema for tables whose rows have these Avro record schemas (JSON), in branch order.
     ///
+    /// - Parameter keepsDigests: whether a rejection may have a digest in place of its bytes.
     /// - Throws: `SchemaFault` if one is no record of plain or optional fields.
-    public init(recordSchemas: [String]) throws(SchemaFault) {
-        try self.init(json: LogSchema.text(recordSchemas: recordSchemas))
+    public init(recordSchemas: [String], keepsDigests: Bool = false) throws(SchemaFault) {
+        try self.init(json: LogSchema.text(recordSchemas, keepsDigests: keepsDigests))
     }
 
-    private static func text(recordSchemas: [String]) -> String {
+    private static func text(_ recordSchemas: [String], keepsDigests: Bool) -> String {
+        let rejection = rejection.replacing("$DIGEST", with: keepsDigests ? digest : "")
         let branches = recordSchemas + [rejection, control]
         return #"{"type":"record","name":"Batch","namespace":"daybook","fields":["#
             + fields.replacing("$ROWS", with: branches.joined(separator: ",")) + "]}"
@@ -111,9 +115,12 @@ public struct LogSchema: Sendable, Equatable {
             branches.count >= 2
         else { throw SchemaFault("the schema is not that of a daybook.Batch") }
         // All but the tables' records is fixed: the schema must be what it would be made from.
-        let made = try? AvroSchema(
-            json: LogSchema.text(recordSchemas: branches.dropLast(2).map(\.json)))
-        guard made == schema else {
+        let tableSchemas = branches.dropLast(2).map(\.json)
+        let form = [false, true].first { keepsDigests in
+            let text = LogSchema.text(tableSchemas, keepsDigests: keepsDigests)
+            return (try? AvroSchema(json: text)) == schema
+        }
+        guard let form else {
             throw SchemaFault("the schema is not that of a daybook.Batch of this version")
         }
         var tables: [RowShape] = []
@@ -128,6 +135,7 @@ public struct LogSchema: Sendable, Equatable {
         self.json = schema.json
         self.tables = tables
         self.records = records
+        keepsDigests = form
     }
 
     private static let rejection = """
@@ -138,8 +146,10 @@ public struct LogSchema: Sendable, Equatable {
         {"type":"record","name":"Reason","fields":[\
         {"name":"code","type":"string"},\
         {"name":"column","type":["null","string"]},\
-        {"name":"message","type":"string"}]}}}]}
+        {"name":"message","type":"string"}]}}}$DIGEST]}
         """
+
+    private static let digest = #",{"name":"digest","type":["null","bytes"]}"#
 
     private static let control = """
         {"type":"record","name":"Control","fields":[\

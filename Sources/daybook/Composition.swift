@@ -51,7 +51,7 @@ final class Composition: Sendable {
         // From here on whatever is made is its owner's alone.
         umask(0o077)
         var options = SegmentLogOptions(
-            schema: try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema)),
+            schema: try catalog.logSchema(),
             clock: SystemClock.wall)
         options.askCheckpoint = { PostgresPlace.furthestCheckpoint(settings) }
         let log = try SegmentLog.open(folder: settings.dataFolder, options: options)

@@ -34,17 +34,28 @@ enum ImportTarget {
         }
     }
 
+    /// Reads the file once; `pass` says what for, where there is a limit.
     func importFile(
-        _ request: ImportRequest, byteCount: Int64, body: FileChunks
+        _ request: ImportRequest, byteCount: Int64, body: FileChunks,
+        limit: RejectLimit? = nil, pass: ImportLimit.Pass = .watched
     ) async throws -> ImportReport {
         switch self {
         case .server(let client):
-            return try await client.importFile(request, byteCount: byteCount, body: body)
+            return try await client.importFile(
+                request, byteCount: byteCount, body: body, limit: limit, pass: pass)
         case .own(let composition):
             var chunks = body.makeAsyncIterator()
-            let summary = try await composition.importer(of: request.table).run(request) {
+            let importer = try composition.importer(of: request.table)
+            let next = {
                 try await chunks.next().map { $0.withUnsafeReadableBytes { Bytes(copying: $0) } }
             }
+            let summary =
+                if pass == .check, let limit {
+                    try await importer.check(request, limit: limit, next: next)
+                } else {
+                    try await importer.run(
+                        request, limit: limit, stopsEarly: pass == .keepGood, next: next)
+                }
             return ImportReport(summary)
         }
     }

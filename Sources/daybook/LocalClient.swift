@@ -39,12 +39,18 @@ struct LocalClient {
 
     /// Sends a file to be imported; `body` gives its bytes.
     func importFile(
-        _ file: ImportRequest, byteCount: Int64, body: FileChunks
+        _ file: ImportRequest, byteCount: Int64, body: FileChunks,
+        limit: RejectLimit?, pass: ImportLimit.Pass
     ) async throws -> ImportReport {
         var query = [
             "table": file.table, "file": file.file, "digest": file.digest.description,
-            "nonce": file.nonce,
+            "nonce": file.nonce, "max_rejects": limit?.text,
         ]
+        switch pass {
+        case .check: query["mode"] = "check"
+        case .keepGood: query["mode"] = "keep-good"
+        case .watched: break
+        }
         switch file.format {
         case .csv(let header):
             query["format"] = "csv"

@@ -59,7 +59,7 @@ struct CatalogTests {
         #expect(try column("urgent").defaultValue == .boolean(false))
         #expect(try column("batch").aliases == ["run", "batch no"])
         #expect(try column("booked").isOptional)
-        #expect(payments.unknownFields == .ignore)
+        #expect(payments.unknownFields == .ignore && payments.rejectedRaw == .digest)
         #expect(payments.checks.map(\.comparison) == [.greaterOrEqual, .lessOrEqual])
         #expect(payments.checks.map(\.left) == [8, 5])
         #expect(payments.checks.map(\.right) == [7, 4])
@@ -125,6 +125,7 @@ struct CatalogTests {
                 #expect(String(describing: left.slots) == String(describing: right.slots))
                 #expect(String(describing: left.checks) == String(describing: right.checks))
                 #expect(left.unknownFields == right.unknownFields)
+                #expect(left.rejectedRaw == right.rejectedRaw)
                 #expect(left.columns.map(rules) == right.columns.map(rules))
             }
             #expect(
@@ -179,6 +180,16 @@ struct CatalogTests {
                 == CatalogLoader.load(files: [readings, ("a.yaml", plain)]).version)
     }
 
+    @Test("That rejected bytes are kept goes without saying: it changes no version")
+    func defaultRejectedRaw() throws {
+        let plain = "table: t\nkey: id\ncolumns: [{name: id, type: integer}]"
+        let catalog = try CatalogLoader.load(text: plain)
+        #expect(try #require(catalog.table(named: "t")).rejectedRaw == .full)
+        #expect(!catalog.text.contains("rejectedRaw"))
+        #expect(
+            try CatalogLoader.load(text: plain + "\nrejectedRaw: full").version == catalog.version)
+    }
+
     @Test(
         "Any rule, and a doc, changes the version",
         arguments: [
@@ -187,6 +198,7 @@ struct CatalogTests {
             ("table: t", "table: u"), ("name: amount", "name: amounts"),
             ("key: [id]", "key: [id]\nunique: [amount]"),
             ("key: [id]", "key: [id]\nunknownFields: ignore"),
+            ("key: [id]", "key: [id]\nrejectedRaw: digest"),
             ("min: 1", "min: 1, optional: false, alias: number"),
         ])
     func otherVersion(_ from: String, _ to: String) throws {

@@ -113,7 +113,8 @@ struct DiagnosticTests {
             "an unknown key", good + "\ncolums: []\nindex: id",
             expect: "a.yaml:4:1: a table has no `colums`; did you mean `columns`?",
             "a.yaml:5:1: a table has no `index`; its keys are "
-                + "table, doc, key, columns, unique, unknownFields, check, references"),
+                + "table, doc, key, columns, unique, unknownFields, rejectedRaw, check, references"
+        ),
         MistakeCase(
             "no key", "table: t\ncolumns: [{name: id, type: integer}]",
             expect: "a.yaml:1:1: the table has no `key`; "
@@ -143,6 +144,9 @@ struct DiagnosticTests {
         MistakeCase(
             "unknownFields", good + "\nunknownFields: drop",
             expect: "a.yaml:4:16: `unknownFields` cannot be `drop`; write `reject`, `ignore`"),
+        MistakeCase(
+            "rejectedRaw", good + "\nrejectedRaw: none",
+            expect: "a.yaml:4:14: `rejectedRaw` cannot be `none`; write `full`, `digest`"),
         MistakeCase(
             "checks",
             "table: t\nkey: a\ncheck:\n- {left: a, op: <, right: b}\n"

@@ -21,6 +21,7 @@ enum Fixtures {
         table:    payments
         key: [batch, line]
         unknownFields: ignore
+        rejectedRaw: digest
         columns:
           - {name: batch,   type: string, maxLength: 20, alias: [run, "batch no"]}
           - {name: line,    type: integer, min: 1}

@@ -66,7 +66,7 @@ final class Bench: Sendable {
         _ change: (inout LedgerOptions) -> Void = { _ in }
     ) throws {
         catalog = try CatalogLoader.load(text: text)
-        let schema = try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema))
+        let schema = try catalog.logSchema()
         self.log = log ?? MemoryLog(schema: schema)
         self.folder =
             folder

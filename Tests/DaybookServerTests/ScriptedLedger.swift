@@ -36,6 +36,11 @@ final class ScriptedLedger: LedgerService {
         }
     }
 
+    func weigh(
+        _ submission: Submission, in trial: Trial,
+        completion: @escaping @Sendable (Result<Weighing, LedgerError>) -> Void
+    ) { ledger.weigh(submission, in: trial, completion: completion) }
+
     func record(
         _ controls: [Control], idempotencyKey: String?, requestDigest: [UInt8],
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void

@@ -33,13 +33,14 @@ func withServer(
     rejections: any RejectionSource = ScriptedRejections(),
     backups: any BackupKeeper = ScriptedBackups(),
     segmentByteCount: UInt64? = nil, followerLimit: Int = 4, proofLimit: Int = 2,
+    catalog: Catalog? = nil,
     _ body:
         @escaping @Sendable (any TestClientProtocol, ScriptedLedger, WatchedLog) async throws ->
         Void
 ) async throws {
     let folder = try TemporaryFolder()
-    let catalog = try testCatalog()
-    let schema = try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema))
+    let catalog = try catalog ?? testCatalog()
+    let schema = try catalog.logSchema()
     let time = Mutex<Microseconds>(1_800_000_000_000_000)
     let clock: @Sendable () -> Microseconds = {
         time.withLock { time in

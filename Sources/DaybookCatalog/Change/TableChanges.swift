@@ -12,6 +12,7 @@ struct TableChanges {
         compareColumns(old, new)
         note("key", old.list(old.key), new.list(new.key))
         note("unknownFields", old.unknownFields.rawValue, new.unknownFields.rawValue)
+        note("rejectedRaw", old.rejectedRaw.rawValue, new.rejectedRaw.rawValue)
         compareSets("unique", old.unique.map(old.list), new.unique.map(new.list))
         compareSets("check", old.checks.map(old.text), new.checks.map(new.text))
         compareSets("references", old.references(oldConstraints), new.references(constraints))

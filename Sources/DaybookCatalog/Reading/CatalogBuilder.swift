@@ -112,8 +112,8 @@ struct TableResolver {
             columns: KeyWidth.limited(
                 draft.columns.compactMap(\.column), uniqueSets: uniqueSets, of: draft,
                 diagnostics),
-            key: key, unique: unique, unknownFields: draft.unknownFields, checks: checks,
-            slots: slots)
+            key: key, unique: unique, unknownFields: draft.unknownFields,
+            rejectedRaw: draft.rejectedRaw, checks: checks, slots: slots)
     }
 
     private func check(of draft: CheckDraft, _ find: ColumnLookup) -> Check? {

@@ -12,6 +12,7 @@ struct TableDraft {
     let key: [Located<String>]?
     let unique: [[Located<String>]]
     let unknownFields: UnknownFields
+    let rejectedRaw: RejectedRaw
     let checks: [CheckDraft]
     /// Those of the columns first, then those of the table.
     let references: [ReferenceDraft]

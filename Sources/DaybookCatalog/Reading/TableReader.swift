@@ -5,7 +5,8 @@ struct TableReader {
     let reader: DefinitionReader
 
     private static let keys = [
-        "table", "doc", "key", "columns", "unique", "unknownFields", "check", "references",
+        "table", "doc", "key", "columns", "unique", "unknownFields", "rejectedRaw", "check",
+        "references",
     ]
 
     func table(_ node: Node) -> TableDraft? {
@@ -22,6 +23,7 @@ struct TableReader {
             name: name, doc: fields.text("doc")?.value ?? "", columns: columns, key: key(fields),
             unique: unique(fields),
             unknownFields: fields.choice("unknownFields", UnknownFields.self) ?? .reject,
+            rejectedRaw: fields.choice("rejectedRaw", RejectedRaw.self) ?? .full,
             checks: fields["check"].map { reader.oneOrMore($0).compactMap(check) } ?? [],
             references: references + tableReferences(fields))
     }

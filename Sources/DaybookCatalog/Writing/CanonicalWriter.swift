@@ -13,6 +13,9 @@ struct CanonicalWriter {
         if table.unknownFields != .reject {
             text += "unknownFields: \(table.unknownFields.rawValue)\n"
         }
+        if table.rejectedRaw != .full {
+            text += "rejectedRaw: \(table.rejectedRaw.rawValue)\n"
+        }
         text += "columns:\n"
         for column in table.columns { write(column) }
         if !table.unique.isEmpty {

@@ -56,8 +56,10 @@ struct BatchBuilder: ~Copyable {
         if isFull, let last = rowReasons.last, last.code <= code { return }
         if isFull { rowReasons.removeLast() }
         let place = rowReasons.firstIndex { $0.code > code } ?? rowReasons.count
-        let reason = Reason(
-            code, column: column.map(ReasonText.cut), ReasonText.cut(message()))
+        let reason =
+            plan.table.rejectedRaw == .digest
+            ? ReasonText.withoutValues(code, column: column, of: plan.table, message())
+            : Reason(code, column: column.map(ReasonText.cut), ReasonText.cut(message()))
         rowReasons.insert(reason, at: place)
     }
 

@@ -43,7 +43,7 @@ public struct PastJudgement {
         }
         let schema: LogSchema
         do {
-            schema = try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema))
+            schema = try catalog.logSchema()
         } catch {
             throw .state("the dictionary's tables make no schema of the log: \(error.what)")
         }

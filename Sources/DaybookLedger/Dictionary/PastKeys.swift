@@ -110,7 +110,7 @@ final class PastKeyReader: KeyReader {
     private func key(
         of constraint: KeyConstraint, in row: [UInt8], _ table: Table
     ) throws -> [UInt8]? {
-        let schema = try LogSchema(recordSchemas: catalog.tables.map(\.avroSchema))
+        let schema = try catalog.logSchema()
         let columns = constraint.columns.compactMap { name in
             table.columns.firstIndex { $0.name == name }
         }

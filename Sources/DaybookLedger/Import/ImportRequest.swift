@@ -98,13 +98,43 @@ public struct ImportSummary: Sendable, Equatable {
     public var isAlreadyImported = false
     /// How many rows have each code among their reasons.
     public var codes: [String: Int64] = [:]
+    /// For each code the lines of the first few rows that have it; in Avro files, which have no
+    /// lines, the rows' numbers from 1.
+    public var firstLines: [String: [Int64]] = [:]
+    /// Where the import was stopped by its limit of rejections; nil if it was not.
+    public var stop: Stop?
+    /// Of a check, what was judged: then `rows` and the like are what is in the log all the same,
+    /// and `codes` and `firstLines` are of the rows judged.
+    public var checked: Counts?
     /// The first few rejections; none if it was imported before.
     public var firstRejections: [Receipt.RejectedRow] = []
+
+    /// Rows by verdict.
+    public struct Counts: Sendable, Equatable, Codable {
+        /// Accepted and rejected.
+        public var rows: Int64 = 0
+        /// Those that would be rows of the table.
+        public var accepted: Int64 = 0
+        /// Those that would be refused.
+        public var rejected: Int64 = 0
+
+        /// No rows.
+        public init() {}
+    }
+
+    /// A limit that was exceeded.
+    public struct Stop: Sendable, Equatable {
+        /// The line of the rejected row that was one too many; nil where there is none such, as
+        /// of a share of a whole file.
+        public let line: Int64?
+    }
 
     init(file: String, table: String) {
         self.file = file
         self.table = table
     }
+
+    static let firstLineCount = 3
 
     static let firstRejectionCount = 10
 
@@ -115,11 +145,18 @@ public struct ImportSummary: Sendable, Equatable {
         rejected += Int64(receipt.rejected.count)
         firstPosition = firstPosition ?? receipt.position
         lastPosition = receipt.endPosition - 1
-        for row in receipt.rejected {
-            for code in Set(row.rejection.reasons.map(\.code)) { codes[code, default: 0] += 1 }
-        }
         let room = Self.firstRejectionCount - firstRejections.count
         firstRejections += receipt.rejected.prefix(max(room, 0))
         precondition(rows == accepted + rejected, "rows = accepted + rejected")
+    }
+
+    /// Counts a rejected row once for each of its codes.
+    mutating func add(_ row: JudgedRejection) {
+        for code in Set(row.codes) {
+            codes[code, default: 0] += 1
+            if let line = row.line, firstLines[code, default: []].count < Self.firstLineCount {
+                firstLines[code, default: []].append(line)
+            }
+        }
     }
 }

@@ -14,11 +14,14 @@ struct ImportTotals: Codable, Equatable {
     let firstPosition: Int64?
     let lastPosition: Int64?
     let codes: [String: Int64]
+    /// Nil in events of a version that did not count it.
+    let firstLines: [String: [Int64]]?
 
     private enum CodingKeys: String, CodingKey {
         case file, table, digest, rows, accepted, rejected, blank, codes
         case firstPosition = "first_position"
         case lastPosition = "last_position"
+        case firstLines = "first_lines"
     }
 
     init(_ summary: ImportSummary, digest: Digest) {
@@ -32,6 +35,7 @@ struct ImportTotals: Codable, Equatable {
         firstPosition = summary.firstPosition
         lastPosition = summary.lastPosition
         codes = summary.codes
+        firstLines = summary.firstLines.isEmpty ? nil : summary.firstLines
     }
 
     /// Reads an `import` event; nil if its text is anything else.
@@ -64,6 +68,7 @@ struct ImportTotals: Codable, Equatable {
         summary.firstPosition = firstPosition
         summary.lastPosition = lastPosition
         summary.codes = codes
+        summary.firstLines = firstLines ?? [:]
         summary.isAlreadyImported = true
         return summary
     }

@@ -1,8 +1,6 @@
 import Avro
-import struct Crypto.SHA256
 import DaybookIntake
 import DaybookLog
-import Synchronization
 
 /// Imports files: cuts them into batches, has these judged and appended, a few at a time, in order.
 ///
@@ -15,8 +13,10 @@ public struct Importer: Sendable {
     private let dictionary: String
     /// Rows in one batch. Part of an import's identity: another number gives other batches.
     static let chunkRowCount = 5_000
-    /// Batches that are judged or appended at the same time.
+    /// Batches that are appended at the same time.
     private static let inFlightCount = 4
+    /// Batches of a check that are with the writer at the same time: others wait behind them.
+    private static let weighedCount = 2
 
     /// An importer into the judge's table; `dictionary` is its catalog's version.
     public init(ledger: any LedgerService, judge: Judge, dictionary: String) {
@@ -28,42 +28,70 @@ public struct Importer: Sendable {
     /// Imports the bytes that `next` gives, until it gives nil. Batches that were cut before an
     /// error are waited for.
     ///
-    /// - Parameter progress: is told after each batch how many bytes of the file and how many rows
-    ///   are done.
+    /// - Parameters:
+    ///   - limit: ends the import with the chunk in which there are more rejections; the import is
+    ///     then not recorded as done, and goes on from there when it is run with a higher limit.
+    ///   - stopsEarly: whether not one chunk more is appended, and a share is held to from 1,000
+    ///     rows on. If not, up to three chunks may follow, and a share counts at the end.
+    ///   - progress: is told after each batch how many bytes of the file and how many rows
+    ///     are done.
     public func run(
-        _ request: ImportRequest,
+        _ request: ImportRequest, limit: RejectLimit? = nil, stopsEarly: Bool = false,
         progress: @Sendable (_ byteCount: Int64, _ rowCount: Int64) -> Void = { _, _ in },
         next nextBytes: () async throws -> Bytes?
     ) async throws(ImportError) -> ImportSummary {
         precondition(request.table == judge.table.name, "a file goes into the judge's table")
         if let done = try await earlierImport(request) { return done }
-        var running = try Running(request, judge: judge)
-        var queue: [(answer: Answer, byteCount: Int64)] = []
-        while true {
-            let next: Running.Chunk?
-            do throws(ImportError) { next = try await running.cut(nextBytes) } catch {
-                // The batches before the fault stay; the caller is told when they are there.
-                while !queue.isEmpty { try? await running.take(&queue, progress) }
-                throw error
-            }
-            guard let chunk = next else { break }
-            let submission = submission(chunk.step, batch: chunk.batch, chunk.number, request)
-            // A full queue refuses at once; this batch must not be overtaken by the next.
-            while !queue.isEmpty, queue.count >= Self.inFlightCount {
-                try await running.take(&queue, progress)
-            }
-            var answer = Answer(submission, to: ledger)
-            while let seconds = answer.retryAfterSeconds {
-                while !queue.isEmpty { try await running.take(&queue, progress) }
-                do { try await Task.sleep(for: .seconds(seconds)) } catch {
-                    throw .source("the import was cancelled")
+        var tally = ImportTally(request, limit: limit, stopsEarly: stopsEarly)
+        let digest = try await flow(
+            request, &tally, inFlightCount: stopsEarly ? 1 : Self.inFlightCount, nextBytes,
+            ask: { submission, completion in
+                ledger.submit(submission, completion: completion)
+            },
+            take: { (tally, receipt: Receipt, byteCount) in
+                tally.add(receipt)
+                progress(byteCount, tally.summary.rows)
+            })
+        tally.end()
+        guard let digest, !tally.isOver else { return tally.summary }
+        try await finish(tally, digest, request)
+        return tally.summary
+    }
+
+    /// Judges the bytes that `next` gives as an import would, keys and references too, and appends
+    /// nothing. Rows that are in the log from an import that was cut short count as it has them.
+    ///
+    /// The verdicts are those of the moment at which each batch was judged: what others append
+    /// meanwhile is not in them.
+    ///
+    /// - Parameter limit: sets `stop` in the summary if there are more rejections; the whole file
+    ///   is judged all the same.
+    public func check(
+        _ request: ImportRequest, limit: RejectLimit, next nextBytes: () async throws -> Bytes?
+    ) async throws(ImportError) -> ImportSummary {
+        precondition(request.table == judge.table.name, "a file goes into the judge's table")
+        if let done = try await earlierImport(request) { return done }
+        var tally = ImportTally(request, limit: limit, stopsEarly: false)
+        let trial = Trial()
+        let digest = try await flow(
+            request, &tally, inFlightCount: Self.weighedCount, isWhole: true, nextBytes,
+            ask: { submission, completion in
+                ledger.weigh(submission, in: trial, completion: completion)
+            },
+            take: { (tally, weighing: Weighing, _) throws(LedgerError) in
+                switch weighing {
+                case .judged(let rowCount, let rejected):
+                    tally.add(judged: rowCount, rejected: rejected)
+                case .inLog(let position):
+                    guard let receipt = try ledger.batch(at: position) else {
+                        preconditionFailure("a batch that was found is there")
+                    }
+                    tally.add(receipt)
                 }
-                answer = Answer(submission, to: ledger)
-            }
-            queue.append((answer, chunk.byteCount))
-        }
-        while !queue.isEmpty { try await running.take(&queue, progress) }
-        return try await finish(running, request)
+            })
+        guard digest == request.digest else { throw .fileChanged }
+        tally.end()
+        return tally.checked()
     }
 
     private func earlierImport(
@@ -77,14 +105,62 @@ public struct Importer: Sendable {
         }
     }
 
-    private func submission(
-        _ step: IntakeStep, batch: JudgedBatch, _ number: Int, _ request: ImportRequest
-    ) -> Submission {
-        let key = request.key("\(number)")
+    /// Cuts the file, asks the ledger about each batch and counts its answers, in order.
+    ///
+    /// - Returns: the file's digest; nil if the limit ended it before the file did.
+    private func flow<Value: Sendable>(
+        _ request: ImportRequest, _ tally: inout ImportTally, inFlightCount: Int,
+        isWhole: Bool = false, _ nextBytes: () async throws -> Bytes?,
+        ask: (Submission, @escaping Answer<Value>.Completion) -> Void,
+        take: (inout ImportTally, Value, Int64) throws(LedgerError) -> Void
+    ) async throws(ImportError) -> Digest? {
+        var file = try FileCutter(request.format, judge: judge, rowLimit: Self.chunkRowCount)
+        var queue: [(answer: Answer<Value>, chunk: FileCutter.Chunk)] = []
+        func takeFirst(
+            _ queue: inout [(answer: Answer<Value>, chunk: FileCutter.Chunk)],
+            _ tally: inout ImportTally
+        ) async throws(ImportError) {
+            let (answer, chunk) = queue.removeFirst()
+            let result = await answer.result()
+            do throws(LedgerError) { try take(&tally, try result.get(), chunk.byteCount) } catch {
+                throw .ledger(error)
+            }
+            tally.add(blank: chunk.blankCount)
+        }
+        while isWhole || !tally.isOver {
+            let next: FileCutter.Chunk?
+            do throws(ImportError) { next = try await file.cut(nextBytes) } catch {
+                // The batches before the fault stay; the caller is told when they are there.
+                while !queue.isEmpty { try? await takeFirst(&queue, &tally) }
+                throw error
+            }
+            guard let chunk = next else { break }
+            let submission = submission(chunk, request)
+            // A full queue refuses at once; this batch must not be overtaken by the next.
+            while queue.count >= inFlightCount { try await takeFirst(&queue, &tally) }
+            if tally.isOver, !isWhole { break }
+            var answer = Answer<Value> { ask(submission, $0) }
+            while let seconds = answer.retryAfterSeconds {
+                while !queue.isEmpty { try await takeFirst(&queue, &tally) }
+                do { try await Task.sleep(for: .seconds(seconds)) } catch {
+                    throw .source("the import was cancelled")
+                }
+                answer = Answer { ask(submission, $0) }
+            }
+            queue.append((answer, chunk))
+        }
+        while !queue.isEmpty { try await takeFirst(&queue, &tally) }
+        if tally.isOver, !isWhole { return nil }
+        tally.add(blank: file.blankCount)
+        return file.digest
+    }
+
+    private func submission(_ chunk: FileCutter.Chunk, _ request: ImportRequest) -> Submission {
+        let key = request.key("\(chunk.number)")
         return Submission(
-            batch: batch, source: request.source, principal: request.principal,
+            batch: chunk.batch, source: request.source, principal: request.principal,
             idempotencyKey: key, requestDigest: Self.digest(key), dictionary: dictionary,
-            firstLine: step.firstLine)
+            firstLine: chunk.step.firstLine)
     }
 
     private static func digest(_ key: String) -> [UInt8] {
@@ -92,139 +168,19 @@ public struct Importer: Sendable {
     }
 
     private func finish(
-        _ running: borrowing Running, _ request: ImportRequest
-    ) async throws(ImportError) -> ImportSummary {
-        guard running.digest == request.digest else { throw .fileChanged }
-        let totals = ImportTotals(running.summary, digest: request.digest)
+        _ tally: ImportTally, _ digest: Digest, _ request: ImportRequest
+    ) async throws(ImportError) {
+        guard digest == request.digest else { throw .fileChanged }
+        let summary = tally.summary
+        precondition(summary.rows == summary.accepted + summary.rejected, "no row is lost")
+        let totals = ImportTotals(summary, digest: request.digest)
         let key = request.key("done")
         do throws(LedgerError) {
             _ = try await ledger.record(
-                [totals.control(spans: running.spans)], idempotencyKey: key,
+                [totals.control(spans: tally.spans)], idempotencyKey: key,
                 requestDigest: Self.digest(key))
         } catch {
             throw .ledger(error)
-        }
-        return running.summary
-    }
-}
-
-/// An import that is under way.
-private struct Running: ~Copyable {
-    struct Chunk {
-        let number: Int
-        let step: IntakeStep
-        let batch: JudgedBatch
-        /// Bytes of the file up to the chunk's end.
-        let byteCount: Int64
-    }
-
-    private(set) var summary: ImportSummary
-    /// The positions of its rows, adjoining batches in one.
-    private(set) var spans: [Range<Position>] = []
-    private var buffer: ImportBuffer
-    private var hash = SHA256()
-    private var chunkCount = 0
-    private var byteCount: Int64 = 0
-
-    init(_ request: ImportRequest, judge: Judge) throws(ImportError) {
-        summary = ImportSummary(file: request.file, table: request.table)
-        do {
-            buffer = try ImportBuffer(
-                request.format, judge: judge, rowLimit: Importer.chunkRowCount)
-        } catch {
-            throw .intake(error)
-        }
-    }
-
-    /// The digest of all bytes that came.
-    var digest: Digest { hash.finalize().withUnsafeBytes { Digest($0) } }
-
-    /// The next batch of the file, or nil after the last.
-    mutating func cut(
-        _ next: () async throws -> Bytes?
-    ) async throws(ImportError) -> Chunk? {
-        while true {
-            while buffer.isHungry {
-                let bytes: Bytes?
-                do { bytes = try await next() } catch { throw .source("\(error)") }
-                bytes?.withUnsafeBytes { hash.update(bufferPointer: $0) }
-                buffer.feed(bytes)
-            }
-            let step: IntakeStep
-            do { step = try buffer.next() } catch { throw .intake(error) }
-            byteCount += Int64(step.consumedByteCount)
-            summary.blank += Int64(step.blankLineCount)
-            if let batch = step.batch {
-                defer { chunkCount += 1 }
-                return Chunk(number: chunkCount, step: step, batch: batch, byteCount: byteCount)
-            }
-            if buffer.isDone { return nil }
-            precondition(buffer.isHungry, "a complete file is cut to its end")
-        }
-    }
-
-    /// Waits for the oldest batch in flight.
-    mutating func take(
-        _ queue: inout [(answer: Answer, byteCount: Int64)],
-        _ progress: (_ byteCount: Int64, _ rowCount: Int64) -> Void
-    ) async throws(ImportError) {
-        let (answer, byteCount) = queue.removeFirst()
-        switch await answer.result() {
-        case .failure(let error): throw .ledger(error)
-        case .success(let receipt):
-            summary.add(receipt)
-            if let last = spans.last, last.upperBound == receipt.position {
-                spans[spans.count - 1] = last.lowerBound..<receipt.endPosition
-            } else {
-                spans.append(receipt.position..<receipt.endPosition)
-            }
-            progress(byteCount, summary.rows)
-        }
-    }
-}
-
-/// The answer to one batch, given once and waited for once.
-private final class Answer: Sendable {
-    private enum State {
-        case empty
-        case waiting(CheckedContinuation<Result<Receipt, LedgerError>, Never>)
-        case given(Result<Receipt, LedgerError>)
-    }
-
-    private let state = Mutex(State.empty)
-
-    /// Submits a batch, whose place in the queue is taken when this returns.
-    init(_ submission: Submission, to ledger: any LedgerService) {
-        ledger.submit(submission) { self.give($0) }
-    }
-
-    private func give(_ result: Result<Receipt, LedgerError>) {
-        let waiting = state.withLock {
-            state -> CheckedContinuation<Result<Receipt, LedgerError>, Never>? in
-            guard case .waiting(let continuation) = state else {
-                state = .given(result)
-                return nil
-            }
-            return continuation
-        }
-        waiting?.resume(returning: result)
-    }
-
-    /// When to submit again, if the queue was full.
-    var retryAfterSeconds: Int? {
-        state.withLock { state in
-            if case .given(.failure(.queueFull(let seconds))) = state { seconds } else { nil }
-        }
-    }
-
-    func result() async -> Result<Receipt, LedgerError> {
-        await withCheckedContinuation { continuation in
-            let result = state.withLock { state -> Result<Receipt, LedgerError>? in
-                if case .given(let result) = state { return result }
-                state = .waiting(continuation)
-                return nil
-            }
-            if let result { continuation.resume(returning: result) }
         }
     }
 }

@@ -11,7 +11,7 @@ enum AuditTranscoder {
     ]
     static let rejectionColumns = [
         "position", "batch_id", "table_name", "source", "line", "received_at", "principal", "raw",
-        "raw_length", "reasons", "retry_of",
+        "raw_length", "reasons", "raw_digest", "retry_of",
     ]
     static let codeColumns = ["code", "position", "columns"]
     static let closingColumns = [
@@ -54,6 +54,12 @@ enum AuditTranscoder {
         sink.append(raw: rejection.raw)
         append(rejection.rawLength ?? Int64(rejection.raw.count), to: &sink)
         appendReasons(rejection.reasons, to: &sink)
+        if let digest = rejection.digest {
+            sink.append(bigEndian: Int32(digest.count))
+            sink.append(raw: digest)
+        } else {
+            sink.append(bigEndian: Int32(-1))
+        }
         append(earlier, to: &sink)
     }
 

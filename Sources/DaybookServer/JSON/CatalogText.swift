@@ -91,6 +91,7 @@ public struct CatalogText: Sendable {
             }
         }
         json.field("unknownFields", table.unknownFields.rawValue)
+        json.field("rejectedRaw", table.rejectedRaw.rawValue)
         json.closeObject()
     }
 

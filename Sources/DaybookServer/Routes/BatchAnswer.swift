@@ -9,6 +9,9 @@ struct BatchAnswer {
     let receipt: Receipt
     /// Whether rejected rows are repeated as they were sent.
     var hasRows = true
+    /// Whether reasons quote what was sent: in their messages, and as the names of fields that are
+    /// no columns.
+    var hasQuotes = true
     /// Whether the rows are in Postgres; nil if nobody asked.
     var isProjected: Bool?
 
@@ -64,7 +67,7 @@ struct BatchAnswer {
             json.field("index", row.index)
             json.field("position", row.position)
             if let line = row.line { json.field("line", line) }
-            json.write(reasons: row.rejection.reasons)
+            json.write(reasons: row.rejection.reasons, hasQuotes: hasQuotes)
             if hasRows { json.write(row: row.rejection, named: "row", isJSON: isJSON) }
             json.closeObject()
         }
@@ -74,22 +77,28 @@ struct BatchAnswer {
 
 extension JSONWriter {
     /// The member `reasons`.
-    mutating func write(reasons: [Rejection.Reason]) {
+    mutating func write(reasons: [Rejection.Reason], hasQuotes: Bool = true) {
         key("reasons")
         openArray()
         for reason in reasons {
             openObject()
             field("code", reason.code)
-            if let column = reason.column { field("column", column) }
-            field("message", reason.message)
+            let isSent = reason.code == RejectionCode.unknownField.name
+            if let column = reason.column, hasQuotes || !isSent { field("column", column) }
+            if hasQuotes { field("message", reason.message) }
             closeObject()
         }
         closeArray()
     }
 
     /// A rejected row as it was sent: JSON as it is, other text as a string, and bytes that are no
-    /// UTF-8 under the name with `_base64` added.
+    /// UTF-8 under the name with `_base64` added. Of bytes that are not kept, their digest.
     mutating func write(row rejection: Rejection, named name: String, isJSON: Bool) {
+        if let digest = rejection.digest {
+            field(name + "_digest", "sha256:" + digest.hexadecimal)
+            if let length = rejection.rawLength { field(name + "_length", length) }
+            return
+        }
         rejection.raw.withUnsafeBytes { bytes in
             if isJSON, JSONSyntax.isValue(bytes) {
                 key(name)
@@ -103,5 +112,14 @@ extension JSONWriter {
             }
         }
         if let length = rejection.rawLength { field(name + "_length", length) }
+    }
+}
+
+extension [UInt8] {
+    /// Two lower-case digits a byte.
+    fileprivate var hexadecimal: String {
+        let digits = [UInt8]("0123456789abcdef".utf8)
+        return String(
+            decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 }

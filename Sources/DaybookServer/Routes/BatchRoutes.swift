@@ -6,7 +6,8 @@ struct BatchRoutes: Sendable {
     let ledger: any LedgerService
 
     func byID(_ request: Request, context: ServerContext) async throws -> Response {
-        BatchAnswer(receipt: try await receipt(context)).readResponse()
+        let receipt = try await receipt(context)
+        return answer(receipt, for: try reader(context)).readResponse()
     }
 
     /// The batch that the path names, if the caller may see it.
@@ -18,6 +19,13 @@ struct BatchRoutes: Sendable {
             throw Problem.notFound("there is no batch \(id)")
         }
         return receipt
+    }
+
+    /// Who sent a batch sees it as they were told. To others, rejected bytes take the scope
+    /// `audit`; reasons quote such bytes.
+    private func answer(_ receipt: Receipt, for caller: Caller) -> BatchAnswer {
+        let maySee = caller.scopes.contains(.audit) || receipt.principal == caller.principal
+        return BatchAnswer(receipt: receipt, hasRows: maySee, hasQuotes: maySee)
     }
 
     /// Finds a batch by a key of the caller's own.

@@ -5,8 +5,11 @@ import DaybookLog
 import Hummingbird
 import NIOCore
 
-/// `POST /local/v1/import?table=&file=&format=&header=&digest=&nonce=`: a file as a stream, from
-/// the command line; answers what the import came to.
+/// `POST /local/v1/import?table=&file=&format=&header=&digest=&nonce=&max_rejects=&mode=`: a file
+/// as a stream, from the command line; answers what the import came to.
+///
+/// `mode` is `check` (judge and append nothing), `keep-good` (stop at the limit) or none: then the
+/// limit is only watched, for it was checked before.
 struct ImportRoute: Sendable {
     let ledger: any LedgerService
     let judges: [String: Judge]
@@ -16,16 +19,19 @@ struct ImportRoute: Sendable {
         let caller = try context.requireCaller(.append)
         do {
             let (file, judge) = try description(of: request, caller)
+            let options = try ImportLimitOptions(request.uri.queryParameters)
             let importer = Importer(ledger: ledger, judge: judge, dictionary: dictionary)
             var body = request.body.makeAsyncIterator()
-            let summary = try await importer.run(file) {
+            let summary = try await options.run(importer, file) {
                 try await body.next().map { $0.withUnsafeReadableBytes { Bytes(copying: $0) } }
             }
             var json = JSONWriter(capacity: 512)
             json.openObject()
             ImportReport(summary).writeMembers(to: &json)
             json.closeObject()
-            return Response(status: .ok, json: json)
+            let response = Response(status: .ok, json: json)
+            // Stopped, the rest of the file is not read.
+            return summary.stop == nil ? response : response.closing(context.channel)
         } catch let error as ImportError {
             return Problem(error).response().closing(context.channel)
         } catch let problem as Problem {
@@ -63,6 +69,42 @@ struct ImportRoute: Sendable {
     }
 }
 
+/// How many rejections the caller of an import allows, and what is done about more.
+private struct ImportLimitOptions {
+    private let limit: RejectLimit?
+    private let mode: Substring?
+
+    init(_ query: Parameters) throws(Problem) {
+        mode = query["mode"]
+        if let text = query["max_rejects"] {
+            guard let limit = RejectLimit(String(text)) else {
+                throw .badRequest("bad-option", "max_rejects is a number or a share: 10, 2.5%")
+            }
+            self.limit = limit
+        } else {
+            limit = nil
+        }
+        switch mode {
+        case nil: break
+        case "check", "keep-good":
+            if limit == nil {
+                throw .badRequest("bad-option", "a mode goes with max_rejects")
+            }
+        default: throw .badRequest("bad-option", "mode is check or keep-good")
+        }
+    }
+
+    func run(
+        _ importer: Importer, _ file: ImportRequest, next: () async throws -> Bytes?
+    ) async throws(ImportError) -> ImportSummary {
+        if mode == "check", let limit {
+            return try await importer.check(file, limit: limit, next: next)
+        }
+        return try await importer.run(
+            file, limit: limit, stopsEarly: mode == "keep-good", next: next)
+    }
+}
+
 extension Problem {
     /// The type of an answer to a file that cannot be read to its end.
     public static let damagedFile = "damaged-file"
@@ -79,82 +121,5 @@ extension Problem {
         case .fileChanged:
             self = .badRequest("file-changed", "the file changed while it was read")
         }
-    }
-}
-
-/// What an import came to, as the local socket and the command line say it.
-public struct ImportReport: Sendable, Codable, Equatable {
-    /// The file's name.
-    public var file: String
-    /// The table.
-    public var table: String
-    /// Rows with a verdict: accepted + rejected.
-    public var rows: Int64
-    /// Rows that the table has now.
-    public var accepted: Int64
-    /// Rows that were refused, with reasons, and kept in the log.
-    public var rejected: Int64
-    /// Blank lines, which are no rows.
-    public var blank: Int64
-    /// The first row's position; nil if there was no row.
-    public var firstPosition: Position?
-    /// The last row's position; nil if there was no row.
-    public var lastPosition: Position?
-    /// Whether the same bytes were imported before, and so nothing was done.
-    public var isAlreadyImported: Bool
-    /// How many rows have each code among their reasons.
-    public var codes: [String: Int64]
-
-    /// The report of one file.
-    public init(_ summary: ImportSummary) {
-        file = summary.file
-        table = summary.table
-        rows = summary.rows
-        accepted = summary.accepted
-        rejected = summary.rejected
-        blank = summary.blank
-        firstPosition = summary.firstPosition
-        lastPosition = summary.lastPosition
-        isAlreadyImported = summary.isAlreadyImported
-        codes = summary.codes
-    }
-
-    /// Adds another file's numbers to these, and its name.
-    public mutating func add(_ other: ImportReport) {
-        file += " " + other.file
-        rows += other.rows
-        accepted += other.accepted
-        rejected += other.rejected
-        blank += other.blank
-        firstPosition = [firstPosition, other.firstPosition].compactMap(\.self).min()
-        lastPosition = [lastPosition, other.lastPosition].compactMap(\.self).max()
-        isAlreadyImported = isAlreadyImported && other.isAlreadyImported
-        codes.merge(other.codes, uniquingKeysWith: +)
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case file, table, rows, accepted, rejected, blank, codes
-        case firstPosition = "first_position"
-        case lastPosition = "last_position"
-        case isAlreadyImported = "already_imported"
-    }
-
-    /// Writes the members, without the braces around them.
-    public func writeMembers(to json: inout JSONWriter) {
-        json.field("file", file)
-        json.field("table", table)
-        json.field("rows", rows)
-        json.field("accepted", accepted)
-        json.field("rejected", rejected)
-        json.field("blank", blank)
-        json.key("first_position")
-        if let firstPosition { json.integer(firstPosition) } else { json.null() }
-        json.key("last_position")
-        if let lastPosition { json.integer(lastPosition) } else { json.null() }
-        json.field("already_imported", isAlreadyImported)
-        json.key("codes")
-        json.openObject()
-        for (code, count) in codes.sorted(by: { $0.key < $1.key }) { json.field(code, count) }
-        json.closeObject()
     }
 }

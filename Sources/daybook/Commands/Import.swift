@@ -21,6 +21,12 @@ struct Import: AsyncParsableCommand {
             Avro files are those of any writer, with codec null, deflate or zstandard. Their \
             fields belong to columns by name or alias; other fields are passed over.
 
+            With --max-rejects a file that has more rejected rows is not kept at all: it is \
+            judged first and appended then. --keep-good appends what comes before the row that is \
+            one too many. Either way the command exits 1 and says what was wrong.
+            Example: daybook import jobs jobs.csv --max-rejects 10
+            Example: daybook import jobs jobs.csv --max-rejects 2.5% --keep-good
+
             A file may be at https://… or s3://bucket/key; it is fetched first. docs/storage.md \
             has what the environment must say.
             """)
@@ -44,6 +50,16 @@ struct Import: AsyncParsableCommand {
     @Flag(help: "Import a file again that was imported before.")
     var force = false
 
+    @Option(
+        help: """
+            The most rejected rows of each file, such as 10, 0 or 2.5% (of the rows judged); with \
+            more, nothing of the file is kept.
+            """)
+    var maxRejects: String?
+
+    @Flag(help: "With --max-rejects: keep what comes before the limit is exceeded.")
+    var keepGood = false
+
     @Option(help: "The most bytes that are fetched of a URL, such as 500M or 2G.")
     var maxDownload = "16G"
 
@@ -58,6 +74,14 @@ struct Import: AsyncParsableCommand {
         }
         if header, let file = files.first(where: { format(of: $0) == .avro }) {
             throw ValidationError("--header is for CSV; the schema of \(file) names its fields.")
+        }
+        if let maxRejects, RejectLimit(maxRejects) == nil {
+            throw ValidationError(
+                "--max-rejects is a number or a share of the rows, such as 10, 0 or 2.5%; "
+                    + "\"\(maxRejects)\" is neither.")
+        }
+        if keepGood, maxRejects == nil {
+            throw ValidationError("--keep-good goes with --max-rejects, such as 10 or 2.5%.")
         }
         guard Import.byteCount(maxDownload) != nil else {
             throw ValidationError("--max-download is a number of bytes, such as 500M or 2G.")
@@ -89,6 +113,7 @@ struct Import: AsyncParsableCommand {
                 let report = try await importFile(file, into: target)
                 reports.append(report)
                 if !json { show(report) }
+                if report.isStopped { break }
             }
         } catch {
             Console.endProgress()
@@ -97,6 +122,15 @@ struct Import: AsyncParsableCommand {
         }
         try await target.finish()
         if json { Console.writeJSON { write(reports, to: &$0) } }
+        if let limit, let last = reports.last, last.isStopped {
+            let rest = files.count - reports.count
+            let unread = rest == 0 ? "" : "; \(rest) more of the files were not read"
+            throw CommandFailure(.failed, limit.explanation(last) + unread)
+        }
+    }
+
+    private var limit: ImportLimit? {
+        maxRejects.flatMap { RejectLimit($0) }.map { ImportLimit(limit: $0, keepsGood: keepGood) }
     }
 
     private func fetch(_ sources: [ImportSource]) async throws -> [ImportFile] {
@@ -137,16 +171,24 @@ struct Import: AsyncParsableCommand {
         let request = ImportRequest(
             file: name, table: table, format: format(of: name), digest: digest,
             principal: "local:" + NSUserName(), nonce: force ? UUID().uuidString : nil)
-        let start = ContinuousClock.now
-        let body = FileChunks(path: path) { count in
-            let seconds = (ContinuousClock.now - start) / .seconds(1)
-            let percent = byteCount == 0 ? 100 : count * 100 / byteCount
-            let speed = Double(count) / 1_000_000 / max(seconds, 0.001)
-            Console.progress("\(name): \(percent) %, \(Int(speed)) MB/s")
+        func body(_ what: String) -> FileChunks {
+            let start = ContinuousClock.now
+            return FileChunks(path: path) { count in
+                let seconds = (ContinuousClock.now - start) / .seconds(1)
+                let percent = byteCount == 0 ? 100 : count * 100 / byteCount
+                let speed = Double(count) / 1_000_000 / max(seconds, 0.001)
+                Console.progress("\(name)\(what): \(percent) %, \(Int(speed)) MB/s")
+            }
         }
-        let report = try await target.importFile(request, byteCount: byteCount, body: body)
-        withExtendedLifetime(file) { Console.endProgress() }
-        return report
+        defer { withExtendedLifetime(file) { Console.endProgress() } }
+        guard let limit else {
+            return try await target.importFile(request, byteCount: byteCount, body: body(""))
+        }
+        return try await limit.importFile { pass, limit in
+            try await target.importFile(
+                request, byteCount: byteCount, body: body(pass == .check ? ", checking" : ""),
+                limit: limit, pass: pass)
+        }
     }
 
     private func format(of name: String) -> ImportRequest.Format {
@@ -182,9 +224,22 @@ struct Import: AsyncParsableCommand {
         let place = report.firstPosition.map { ", from position \($0)" } ?? ""
         let codes = report.codes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
         let reasons = codes.isEmpty ? "" : " (" + codes.joined(separator: ", ") + ")"
-        Console.write(
-            "\(report.file): \(report.rows) rows for \(report.table), "
-                + "\(report.accepted) accepted, \(report.rejected) rejected\(reasons)\(place)\n")
+        if let checked = report.checked {
+            Console.write(
+                "\(report.file): \(checked.rows) rows for \(report.table) checked, "
+                    + "\(checked.accepted) good, \(checked.rejected) rejected\(reasons)\n")
+        } else {
+            Console.write(
+                "\(report.file): \(report.rows) rows for \(report.table), "
+                    + "\(report.accepted) accepted, \(report.rejected) rejected"
+                    + "\(reasons)\(place)\n")
+        }
+        for code in report.rejectionsByCode where !code.firstLines.isEmpty {
+            let lines = code.firstLines.map { "\($0)" }.joined(separator: ", ")
+            let isMore = code.count > code.firstLines.count
+            let place = (code.count == 1 ? "line " : "lines ") + lines + (isMore ? ", …" : "")
+            Console.write("  \(code.count) \(code.code): \(place)\n")
+        }
     }
 
     /// One file: its report. Several: the totals, and each in `files`.
