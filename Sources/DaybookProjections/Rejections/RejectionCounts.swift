@@ -105,6 +105,6 @@ struct RejectionCounts {
 extension RejectionSummary.Count {
     fileprivate mutating func add(_ other: RejectionSummary.Count) {
         count += other.count
-        open += other.open
+        self.open += other.open
     }
 }

@@ -8,7 +8,7 @@ import Foundation
 struct RejectionsShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Show one rejection: its bytes, every reason, where it came from, its later life.",
+        abstract: "Show one rejection: its bytes, the reasons, its origin and its later life.",
         discussion: "Example: daybook rejections show 1042")
 
     @Argument(help: "Its position.")
