@@ -133,7 +133,7 @@ struct MigrationTests {
             #expect(
                 tables.map { $0.text(0) } == [
                     "batches", "checkpoints", "migrations", "rebuild_pieces", "rebuilds",
-                    "rejections",
+                    "rejection_closings", "rejection_codes", "rejections",
                 ])
             #expect(tables.allSatisfy { $0.text(1) != nil })
             #expect(throws: PostgresError.self) {

@@ -24,6 +24,8 @@ public struct ProjectedRejection: Sendable, Equatable {
     public var raw: [UInt8]
     /// How many bytes there were before `raw` was cut.
     public var rawLength: Int64
+    /// SHA-256 of the original bytes where these are not kept; then `raw` is empty.
+    public var digest: [UInt8]?
     /// The first rejection of the same row, if this is a retry.
     public var retryOf: Position?
     /// What closed it; nil while it is open.
@@ -62,8 +64,8 @@ public struct ProjectedRejection: Sendable, Equatable {
     public init(
         position: Position, batchID: String, table: String, source: String, line: Int64?,
         receivedAt: Microseconds, principal: String, format: String, state: RejectionState,
-        reasons: String, raw: [UInt8], rawLength: Int64, retryOf: Position? = nil,
-        closing: Closing? = nil
+        reasons: String, raw: [UInt8], rawLength: Int64, digest: [UInt8]? = nil,
+        retryOf: Position? = nil, closing: Closing? = nil
     ) {
         self.position = position
         self.batchID = batchID
@@ -77,6 +79,7 @@ public struct ProjectedRejection: Sendable, Equatable {
         self.reasons = reasons
         self.raw = raw
         self.rawLength = rawLength
+        self.digest = digest
         self.retryOf = retryOf
         self.closing = closing
     }

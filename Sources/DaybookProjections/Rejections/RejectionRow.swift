@@ -6,14 +6,15 @@ enum RejectionRow {
     /// Of `daybook.rejections r`, `daybook.batches b` and `daybook.rejection_closings x`.
     static let columns =
         "r.position, r.batch_id::text, r.table_name, r.source, r.line, r.received_at, "
-        + "r.principal, b.format, r.state, r.reasons::text, r.raw, r.raw_length, r.retry_of, "
+        + "r.principal, b.format, r.state, r.reasons::text, r.raw, r.raw_length, r.raw_digest, "
+        + "r.retry_of, "
         + closingColumns
     /// Of `daybook.rejection_closings x`.
     static let closingColumns =
         "x.state, x.position, x.batch_id::text, x.received_at, x.principal, x.note"
 
     /// Where `closingColumns` begin in `columns`.
-    private static let closingStart = 13
+    private static let closingStart = 14
 
     /// Reads `columns` in binary form; nil if one that must be there is NULL.
     static func rejection(_ row: PostgresRow) -> ProjectedRejection? {
@@ -25,7 +26,8 @@ enum RejectionRow {
             position: position, batchID: batchID, table: table, source: row.text(3) ?? "",
             line: row.int64(4), receivedAt: receivedAt + PostgresEpoch.microseconds,
             principal: row.text(6) ?? "", format: row.text(7) ?? "", state: state,
-            reasons: reasons, raw: raw, rawLength: rawLength, retryOf: row.int64(12),
+            reasons: reasons, raw: raw, rawLength: rawLength,
+            digest: row.bytes(12), retryOf: row.int64(13),
             closing: closing(row, from: closingStart))
     }
 

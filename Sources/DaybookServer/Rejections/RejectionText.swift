@@ -18,7 +18,7 @@ extension JSONWriter {
         key("reasons")
         raw(rejection.reasons)
         write(
-            bytes: rejection.raw,
+            bytes: rejection.raw, digest: rejection.digest,
             length: rejection.rawLength > rejection.raw.count ? rejection.rawLength : nil)
         if let first = rejection.retryOf { field("retry_of", first) }
         if let closing = rejection.closing {
@@ -43,7 +43,9 @@ extension JSONWriter {
         field("principal", batch.principal)
         field("state", life?.state?.rawValue)
         write(reasons: stored.rejection.reasons)
-        write(bytes: stored.rejection.raw, length: stored.rejection.rawLength)
+        write(
+            bytes: stored.rejection.raw, digest: stored.rejection.digest,
+            length: stored.rejection.rawLength)
         if stored.isRetry { field("retry_of", stored.root.position) }
         if let closing = life?.closing {
             key("closed")
@@ -106,8 +108,14 @@ extension JSONWriter {
         closeArray()
     }
 
-    /// What was sent, as text where it is text; `length` is there where it was cut.
-    private mutating func write(bytes: [UInt8], length: Int64?) {
+    /// What was sent, as text where it is text; `length` is there where it was cut. Where the bytes
+    /// are not kept, their digest.
+    private mutating func write(bytes: [UInt8], digest: [UInt8]?, length: Int64?) {
+        if let digest {
+            field("raw_digest", hexadecimal(digest))
+            if let length { field("raw_length", length) }
+            return
+        }
         bytes.withUnsafeBytes { bytes in
             if JSONSyntax.isUTF8(bytes) {
                 key("raw")

@@ -68,8 +68,12 @@ struct RejectionsShow: AsyncParsableCommand {
             let column = reason.column.map { " (\($0))" } ?? ""
             lines.append("reason      \(reason.code)\(column): \(reason.message)")
         }
-        let raw = String(decoding: stored.rejection.raw, as: UTF8.self)
-        lines.append("row         \(raw)")
+        if stored.rejection.digest == nil {
+            let raw = String(decoding: stored.rejection.raw, as: UTF8.self)
+            lines.append("row         \(raw)")
+        } else {
+            lines.append("row         not kept: the dictionary says rejectedRaw: digest")
+        }
         if let length = stored.rejection.rawLength {
             lines.append("            (cut; there were \(length) bytes)")
         }
