@@ -151,7 +151,7 @@ struct RejectionRouteTests {
     @Test(
         "What is not understood is a 400 that says what there is",
         arguments: [
-            ("colour=red", "principal, batch, since, until, limit, after, min_position"),
+            ("colour=red", "principal, batch, since, until, eligible, limit, after, min_position"),
             ("code=missing", "malformed_batch, malformed_row"),
             ("state=closed", "open, corrected, waived"),
             ("since=2027-01-15T08:00:00", "with an offset"),

@@ -7,6 +7,7 @@ public struct CSVRecords {
         /// What is wrong with it.
         public let what: String
 
+        /// The line and what is wrong there.
         public var description: String { "line \(line): \(what)" }
     }
 

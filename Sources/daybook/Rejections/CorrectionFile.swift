@@ -3,8 +3,8 @@ import Foundation
 
 /// Rows that somebody corrected in an export of rejections: CSV with the rejections' positions.
 ///
-/// The column `position` says which rejection a row is for; the columns after `raw`, or all others
-/// where there is no `raw`, are the table's.
+/// The column `position` says which rejection a row is for. The export's own columns are passed
+/// over; all others are the table's, and so is the second of two that have the same name.
 struct CorrectionFile {
     struct Row: Sendable {
         /// Line of the file, from 1.
@@ -69,9 +69,9 @@ struct CorrectionFile {
                     "line 1: there is no column position; the file is one that `daybook "
                         + "rejections export --format csv --table T` wrote, corrected")
             }
-            let raw = names.firstIndex(of: "raw")
             let columns = names.indices.filter { index in
-                raw.map { index > $0 } ?? (index != position)
+                !RejectionExport.columns.contains(names[index])
+                    || names[..<index].contains(names[index])
             }
             guard !columns.isEmpty else {
                 throw CommandFailure(
