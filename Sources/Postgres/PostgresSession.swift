@@ -91,8 +91,8 @@ private final class Cancellation: Sendable {
         state.withLock { $0 = .ended }
     }
 
-    /// Reaching the server blocks, so it is done on a thread of Dispatch's; the lock is held until
-    /// it is through, so that `end` waits for a cancellation under way.
+    /// Reaching the server blocks, so it is done on a thread of its own, as only serial queues have
+    /// one; the lock is held until it is through, so that `end` waits for a cancellation under way.
     func cancel() {
         let isRunning = state.withLock { state in
             if case .running = state { return true }
@@ -100,7 +100,7 @@ private final class Cancellation: Sendable {
             return false
         }
         guard isRunning else { return }
-        DispatchQueue.global().async {
+        DispatchQueue(label: "PostgresSession.cancel").async {
             self.state.withLock { state in
                 if case .running(let canceller) = state { canceller.cancel() }
             }

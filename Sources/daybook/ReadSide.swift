@@ -2,7 +2,6 @@ import DaybookCatalog
 import DaybookLog
 import DaybookSegments
 import DaybookServer
-import Dispatch
 import Foundation
 import Postgres
 
@@ -73,11 +72,7 @@ final class ReadSide: Sendable {
         _ body: @escaping @Sendable (ReadSide) throws -> Value
     ) async throws -> Value {
         let side = try await open(settings, projects: projects)
-        let result = await withCheckedContinuation { continuation in
-            DispatchQueue.global().async {
-                continuation.resume(returning: Result { try body(side) })
-            }
-        }
+        let result = try await offPool { Result { try body(side) } }
         Console.endProgress()
         do {
             try await side.close()

@@ -50,7 +50,8 @@ final class ReloadSignal: Service, @unchecked Sendable {
     private static func source(
         _ number: Int32, _ handler: @escaping @Sendable () -> Void
     ) -> any DispatchSourceSignal {
-        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+        let source = DispatchSource.makeSignalSource(
+            signal: number, queue: DispatchQueue(label: "daybook.signals"))
         source.setEventHandler(handler: handler)
         return source
     }
@@ -80,16 +81,11 @@ final class ReloadSignal: Service, @unchecked Sendable {
     }
 
     private func isGood() async -> Bool {
-        let fault = await withCheckedContinuation { continuation in
-            DispatchQueue.global().async { [check] in
-                do {
-                    try check()
-                    continuation.resume(returning: nil as String?)
-                } catch {
-                    let reason = CommandFailure(error)?.message ?? "\(error)"
-                    continuation.resume(returning: reason)
-                }
-            }
+        var fault: String?
+        do {
+            try await offPool { [check] in try check() }
+        } catch {
+            fault = CommandFailure(error)?.message ?? "\(error)"
         }
         if let fault {
             logger.error(

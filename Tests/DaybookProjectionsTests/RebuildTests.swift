@@ -375,7 +375,7 @@ extension World {
         body: @escaping @Sendable (Rebuild) throws -> Value
     ) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
-            DispatchQueue.global().async { [self] in
+            DispatchQueue(label: "rebuild").async { [self] in
                 continuation.resume(
                     with: Result {
                         var options = Rebuild.Options(

@@ -36,6 +36,9 @@ import Testing
         Sample(
             rule: Rules.noDate, bad: "let a = Date()",
             good: "let a = Date(timeIntervalSince1970: 1)"),
+        Sample(
+            rule: Rules.noSharedThread, bad: "DispatchQueue.global().async {}",
+            good: "DispatchQueue(label: \"a\").async {}"),
         Sample(rule: Rules.noLeftover, bad: "// TO" + "DO: later", good: "let MASTO" + "DON = 1"),
         Sample(
             rule: Rules.typeNames, bad: "final class LogManager {",

@@ -6,7 +6,7 @@ enum Rules {
 
     static let all: [Rule] = [
         columns, fileLength, functionLength, trailingSpace, noTry, noFatalError, noDisabledTest,
-        noPrint, noDate, noLeftover, typeNames, documentation, unsafeArgument,
+        noPrint, noDate, noSharedThread, noLeftover, typeNames, documentation, unsafeArgument,
     ]
 
     static let columns = Rule(name: "No line is over 100 columns") { source in
@@ -55,6 +55,12 @@ enum Rules {
         guard !path.hasSuffix("Clock.swift") else { return nil }
         let readings = ["Date()", "Date.now", "CLOCK_REALTIME", "gettimeofday("]
         return readings.first(where: code.contains).map { "\($0) outside the clock's own file" }
+    }
+
+    static let noSharedThread = Rule.line("Nothing blocks the threads of Swift's tasks") { _, code in
+        let shared = ["DispatchQueue.global(", "queue: .global(", "attributes: .concurrent"]
+        guard shared.contains(where: code.contains) else { return nil }
+        return "a queue that shares its threads with the cooperative pool; take a serial one"
     }
 
     static let noLeftover = Rule(name: "Nothing is left for later") { source in

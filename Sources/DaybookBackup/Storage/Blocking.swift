@@ -24,11 +24,13 @@ public enum Blocking {
     private static let executor = QueueExecutor()
 
     private final class QueueExecutor: TaskExecutor {
-        private let queue = DispatchQueue(label: "daybook.blocking", attributes: .concurrent)
-
+        /// A serial queue for each job: it is given a thread. A concurrent one would share those of
+        /// the cooperative pool, one for each core, which may be the very ones that wait here.
         func enqueue(_ job: consuming ExecutorJob) {
             let job = UnownedJob(job)
-            queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+            DispatchQueue(label: "daybook.blocking").async {
+                job.runSynchronously(on: self.asUnownedTaskExecutor())
+            }
         }
     }
 

@@ -64,14 +64,11 @@ final class ServerBackups: BackupKeeper, Service {
 
     /// Ends what is under way, leaving nothing half done, and begins nothing more.
     func stop() async {
-        await withCheckedContinuation { continuation in
-            DispatchQueue.global().async { [self] in
-                work.stop()
-                bell.signal()
-                if threads.wait(timeout: .now() + ServerBackups.patienceSeconds) == .timedOut {
-                    logger.warning("a backup or drill did not end in time")
-                }
-                continuation.resume()
+        try? await offPool { [self] in
+            work.stop()
+            bell.signal()
+            if threads.wait(timeout: .now() + ServerBackups.patienceSeconds) == .timedOut {
+                logger.warning("a backup or drill did not end in time")
             }
         }
     }

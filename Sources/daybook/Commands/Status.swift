@@ -3,7 +3,6 @@ import DaybookCatalog
 import DaybookLog
 import DaybookSegments
 import DaybookServer
-import Dispatch
 import Foundation
 
 /// `daybook status`
@@ -26,11 +25,7 @@ struct Status: AsyncParsableCommand {
 
     private func statusText() async throws -> String {
         guard let client = LocalClient(dataFolder: settings.dataFolder) else {
-            return try await withCheckedThrowingContinuation { continuation in
-                DispatchQueue.global().async {
-                    continuation.resume(with: Result { try offlineStatus() })
-                }
-            }
+            return try await offPool { try offlineStatus() }
         }
         return String(decoding: try await client.settledStatus(), as: UTF8.self)
     }
