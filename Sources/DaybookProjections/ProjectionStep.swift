@@ -151,7 +151,7 @@ final class ProjectionStep {
     private func transcode(_ reader: inout BatchReader) throws {
         let facts = reader.facts
         if facts.position >= end { return }
-        refuseCut(facts.position..<facts.position + Position(reader.rowCount))
+        try refuseCut(facts.position..<facts.position + Position(reader.rowCount))
         let takesAudit = audit.map { $0 <= facts.position } ?? false
         let sinks = try rowSinks(of: facts, reader.schema)
         guard sinks != nil || takesAudit else { return }
@@ -163,15 +163,19 @@ final class ProjectionStep {
     }
 
     /// A batch is applied whole or not at all: nobody's place lies inside one.
-    private func refuseCut(_ batch: Range<Position>) {
+    private func refuseCut(_ batch: Range<Position>) throws(ProjectionFault) {
         func isCut(by place: Position) -> Bool {
             batch.lowerBound < place && place < batch.upperBound
         }
-        precondition(
+        let isWhole =
             !isCut(by: end) && !tables.values.contains(where: isCut)
-                && !(audit.map(isCut) ?? false)
-                && !folds.values.contains { $0.contains { isCut(by: $0.from) } },
-            "checkpoints and ends lie between two batches")
+            && !(audit.map(isCut) ?? false)
+            && !folds.values.contains { $0.contains { isCut(by: $0.from) } }
+        guard isWhole else {
+            throw .contradiction(
+                "a checkpoint or an end lies in the batch \(batch.lowerBound)..<"
+                    + "\(batch.upperBound), and not between two batches")
+        }
     }
 
     /// Where a batch's accepted rows go; nil if nobody takes them.

@@ -8,10 +8,10 @@ import Testing
 @testable import DaybookProjections
 @testable import LedgerWorld
 
-/// What a step refuses by ending the process: half a batch in a table would be found by nobody.
+/// What a step refuses: half a batch in a table would be found by nobody.
 @Suite struct ProjectionStepTests {
     @Test(
-        "A step that would begin or end inside a batch ends the process, and nothing is written",
+        "A step that would begin or end inside a batch is refused, and nothing is written",
         arguments: [
             ("jobs", 0, 13), ("jobs", 13, 30), (auditProjectionName, 13, 30), ("by_job", 13, 30),
         ])
@@ -27,22 +27,17 @@ import Testing
         for _ in 0..<3 { try world.appendJobs(10) }
         await world.projectAll()
         _ = try world.psql("TRUNCATE jobs, by_job, daybook.batches")
-        let (folder, conninfo) = (world.folder.path("data"), world.conninfo)
-        let result = await #expect(
-            processExitsWith: .failure, observing: [\.standardErrorContent]
-        ) { [
-            dictionary = dictionary as [String], folder = folder as String,
-            conninfo = conninfo as String, name, from, end
-        ] in
-            let log = try LogReader.open(folder: folder)
-            let step = ProjectionStep(
-                try PostgresConnection(.init(conninfo: conninfo)), into: .init(schema: "public"),
-                transcoders: TranscoderSet(catalog: try World.catalog(dictionary)),
-                participants: [.init(name: name, from: from)], end: end)
-            try step.apply(log.blocks(from: 0, byteLimit: 1 << 20)[...])
+        let step = ProjectionStep(
+            try PostgresConnection(.init(conninfo: world.conninfo)), into: .init(schema: "public"),
+            transcoders: TranscoderSet(catalog: world.catalog),
+            participants: [.init(name: name, from: from)], end: end)
+        let blocks = try world.log.blocks(from: 0, byteLimit: 1 << 20)[...]
+        let fault = #expect(throws: ProjectionFault.self) { try step.apply(blocks) }
+        guard case .contradiction(let words) = fault else {
+            Issue.record("\(String(describing: fault))")
+            return
         }
-        let words = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
-        #expect(words.contains("lie between two batches"), "\(words)")
+        #expect(words.contains("between two batches"), "\(words)")
         let count = try world.psql(
             "SELECT (SELECT count(*) FROM jobs) + (SELECT count(*) FROM by_job)"
                 + " + (SELECT count(*) FROM daybook.batches)")
