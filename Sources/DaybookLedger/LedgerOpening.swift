@@ -109,7 +109,9 @@ struct LedgerOpening {
         do throws(LogError) {
             while position < engine.durable.position {
                 for block in try engine.blocks(from: position, byteLimit: 4 << 20) {
-                    try extraction.extract(from: block) { keys.restore($0) }
+                    let retracted = try extraction.extract(from: block) { keys.restore($0) }
+                    try extraction.extract(rowsIn: retracted, of: engine) { keys.free($0) }
+                    keys.retract(retracted)
                     position = block.endPosition
                 }
             }

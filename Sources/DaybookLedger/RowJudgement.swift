@@ -175,6 +175,7 @@ struct RowJudgement<Reader: KeyReader> {
     /// Whether the row at `holder` really has the key of `row`. A row that intake rejected has no
     /// encoded values to compare with; for one more reason the fingerprint is good enough.
     private mutating func holds(_ holder: Position, _ rule: TableRules.Rule, _ row: Int) -> Bool {
+        if holder == Fingerprint.freed { return false }
         guard batch.rows[row].isCandidate, !reader.trustsFingerprints else { return true }
         if valuesRow != row {
             read(row)

@@ -78,6 +78,13 @@ public final class LogReader: LogSource {
         try view.position(asOf: time)
     }
 
+    /// The segments that count rows of the table.
+    public func ranges(
+        ofTable table: String, in range: Range<Position>
+    ) -> [Range<Position>] {
+        view.ranges(ofTable: table, in: range)
+    }
+
     /// From the header of the block's segment on.
     public func frontier(before block: DurableBlock) throws(LogError) -> MerkleFrontier {
         try view.frontier(before: block, of: self)

@@ -10,6 +10,15 @@ struct ReadableSegment: Sendable {
     var endOffset: UInt64
 }
 
+extension ReadableSegment {
+    /// Whether there may be rows of a table. Counts that are not whole say nothing.
+    fileprivate func mayHold(_ table: String) -> Bool {
+        if contents.counts[table] != nil { return true }
+        let counted = contents.counts.values.reduce(0) { $0 + $1.accepted + $1.rejected }
+        return counted != UInt64(endPosition - file.header.basePosition)
+    }
+}
+
 /// All segments up to the durable end: what reading needs, and nothing of the writer.
 struct LogView: Sendable {
     let disk: any LogDisk
@@ -25,6 +34,21 @@ struct LogView: Sendable {
         else { throw .outOfRange(position) }
         let reader = try SegmentReader(segments[place], disk: disk)
         return try reader.blocks(from: position, byteLimit: byteLimit)
+    }
+
+    /// The parts of `range` whose segments count rows of a table, or do not know.
+    func ranges(ofTable table: String, in range: Range<Position>) -> [Range<Position>] {
+        var parts: [Range<Position>] = []
+        for segment in segments {
+            let own = (segment.file.header.basePosition..<segment.endPosition).clamped(to: range)
+            if own.isEmpty || !segment.mayHold(table) { continue }
+            if let last = parts.last, last.upperBound == own.lowerBound {
+                parts[parts.count - 1] = last.lowerBound..<own.upperBound
+            } else {
+                parts.append(own)
+            }
+        }
+        return parts
     }
 
     /// The position after all batches with `received_at` ≤ `time`.

@@ -225,6 +225,13 @@ public final class SegmentLog: LogEngine {
         try reading.withLock { $0.view }.position(asOf: time)
     }
 
+    /// The segments that count rows of the table.
+    public func ranges(
+        ofTable table: String, in range: Range<Position>
+    ) -> [Range<Position>] {
+        currentView.ranges(ofTable: table, in: range)
+    }
+
     /// From the header of the block's segment on.
     public func frontier(before block: DurableBlock) throws(LogError) -> MerkleFrontier {
         try currentView.frontier(before: block, of: self)

@@ -213,7 +213,7 @@ struct SnapshotTests {
                 }
             }
             var found: [String] = []
-            try extraction.extract(from: block) { key in
+            _ = try extraction.extract(from: block) { key in
                 found.append("\(key.set) \(key.slot) \(key.position)")
             }
             #expect(found == expected, "seed \(random.seed)")

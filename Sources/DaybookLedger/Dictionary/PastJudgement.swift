@@ -19,6 +19,7 @@ public struct PastJudgement {
     private var rows: [PastRows?] = []
     private var schema: LogSchema?
     private var verdicts: [PastVerdicts]
+    private var retracted = RetractedRows()
     private let readByteLimit = 4 << 20
 
     /// A judgement of `log` by `catalog`; `scratchFolder` is made, and is the caller's to remove.
@@ -64,6 +65,9 @@ public struct PastJudgement {
     public mutating func run(
         progress: (Position) -> Void
     ) throws(LedgerError) -> [PastVerdicts] {
+        do { retracted = try RetractedRows(of: log, below: log.durable.position) } catch {
+            throw .log(error)
+        }
         var position: Position = 0
         while position < log.durable.position {
             let blocks: [DurableBlock]
@@ -115,6 +119,8 @@ public struct PastJudgement {
     private enum PastRow {
         case accepted(UnsafeRawBufferPointer)
         case rejected(Rejection)
+        /// Accepted then, and no row any more.
+        case retracted
 
         var reason: Rejection.Reason? {
             if case .rejected(let rejection) = self { rejection.reasons.first } else { nil }
@@ -136,7 +142,9 @@ public struct PastJudgement {
         var then: [PastRow] = []
         while let branch = try batch.nextBranch() {
             if branch < batch.schema.tables.count {
-                then.append(.accepted(try batch.readRow(branch)))
+                let row = try batch.readRow(branch)
+                let isRetracted = retracted.contains(facts.position + Position(then.count))
+                then.append(isRetracted ? .retracted : .accepted(row))
             } else {
                 then.append(.rejected(try batch.readRejection()))
             }
@@ -177,6 +185,9 @@ public struct PastJudgement {
                 run.append(bytes)
             }
             judged = try past.judge(accepted: run)
+        case .retracted:
+            now.append(Verdict(reason: nil, encoded: []))
+            return
         case .rejected(let rejection):
             guard let again = PastJudgement.judge(rejection, past, facts) else {
                 now.append(Verdict(reason: rejection.reasons.first, encoded: []))
@@ -220,6 +231,7 @@ public struct PastJudgement {
         _ schema: LogSchema, _ branch: Int
     ) {
         switch then {
+        case .retracted: break
         case .accepted(let bytes):
             verdicts[table.index].acceptedCount += 1
             guard let reason = now.reason else { return }

@@ -85,10 +85,12 @@ struct SharedKeySearch {
         var extraction = KeyExtraction(catalog: catalog, fingerprintKey: secret)
         var position: Position = 0
         do throws(LogError) {
+            let retracted = try RetractedRows(of: log, below: log.durable.position)
             while position < log.durable.position {
                 for block in try log.blocks(from: position, byteLimit: readByteLimit) {
-                    try extraction.extract(from: block) { key in
-                        guard key.set == constraint.index else { return }
+                    _ = try extraction.extract(from: block) { key in
+                        guard key.set == constraint.index, !retracted.contains(key.position)
+                        else { return }
                         body(.init(key: Fingerprint(key.slot).spread, position: key.position))
                     }
                     position = block.endPosition

@@ -32,6 +32,12 @@ struct Fingerprint: Hashable, Comparable, Sendable {
     }
 }
 
+extension Fingerprint {
+    /// Stands in place of the position of a row that was retracted: its key is free, and whoever
+    /// looks for another key with its fingerprint goes on behind it.
+    static let freed: Int64 = -1
+}
+
 /// Where fingerprints that a snapshot covers are looked up.
 protocol FingerprintBase: AnyObject {
     /// The position kept for a fingerprint of the set with this number.
@@ -62,6 +68,13 @@ struct FingerprintSet {
     mutating func insert(_ fingerprint: Fingerprint, position: Int64) {
         let before = young.updateValue(position, forKey: fingerprint)
         precondition(before == nil, "a fingerprint is taken once")
+    }
+
+    /// Marks the fingerprint of a durable row as free, for good.
+    mutating func free(_ fingerprint: Fingerprint) {
+        precondition(
+            position(of: fingerprint).map { $0 != Fingerprint.freed } ?? false, "only what is taken is freed")
+        young[fingerprint] = Fingerprint.freed
     }
 
     /// Undoes an insertion that was made since the last rotation.

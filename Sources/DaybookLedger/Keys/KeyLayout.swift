@@ -44,10 +44,19 @@ struct KeyLayout: Sendable {
 
     /// The layout of `constraint`, one of `table`'s, in rows that are read by `resolution`.
     init(_ constraint: KeyConstraint, of table: Table, by resolution: RowResolution) {
-        let sources = constraint.columns.compactMap { name -> Source? in
-            guard let index = table.columns.firstIndex(where: { $0.name == name }) else {
-                return nil
-            }
+        let columns = constraint.columns.compactMap { name in
+            table.columns.firstIndex { $0.name == name }
+        }
+        precondition(columns.count == constraint.columns.count, "a constraint's table has it")
+        self.init(constraint, columns: columns, of: table, by: resolution)
+    }
+
+    /// The layout of the values in `table`'s `columns` by which its rows refer to `constraint`, in
+    /// rows that are read by `resolution`.
+    init(
+        _ constraint: KeyConstraint, columns: [Int], of table: Table, by resolution: RowResolution
+    ) {
+        let sources = columns.map { index -> Source in
             let column = table.columns[index]
             var fallback = ByteSink()
             if !column.isOptional, let value = column.defaultValue { fallback.append(value: value) }
@@ -59,7 +68,6 @@ struct KeyLayout: Sendable {
                 } ?? .none,
                 fallback: Array(fallback.unsafeBytes))
         }
-        precondition(sources.count == constraint.columns.count, "a constraint's table has it")
         self.init(constraint, sources)
     }
 

@@ -1,7 +1,7 @@
 import DaybookCatalog
 
 /// The sets of keys that a ledger has, in order: one for every constraint, the idempotency keys,
-/// and the rejections that are no longer open.
+/// the rejections that are no longer open, and the rows that were retracted.
 struct KeySetPlaces {
     /// By constraint, whether its keys are integers.
     private let constraints: [Bool]
@@ -17,8 +17,11 @@ struct KeySetPlaces {
     /// Place of the positions of rejections that were waived.
     var waived: Int { constraints.count + 2 }
 
+    /// Place of the positions in ranges that were retracted.
+    var retracted: Int { constraints.count + 3 }
+
     /// All places.
-    var all: ClosedRange<Int> { 0...waived }
+    var all: ClosedRange<Int> { 0...retracted }
 
     /// Whether a set holds integers and not fingerprints.
     func isInteger(_ place: Int) -> Bool {
@@ -32,6 +35,7 @@ struct KeySetPlaces {
         case idempotency: ""
         case corrected: "/corrected"
         case waived: "/waived"
+        case retracted: "/retracted"
         default: nil
         }
     }

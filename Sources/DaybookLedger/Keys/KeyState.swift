@@ -2,8 +2,8 @@ import DaybookCatalog
 import DaybookIntake
 import DaybookLog
 
-/// All keys that are taken: for every uniqueness rule its values, and the idempotency keys; and
-/// the rejections that are no longer open.
+/// All keys that are taken: for every uniqueness rule its values, and the idempotency keys; the
+/// rejections that are no longer open, and the rows that were retracted.
 ///
 /// Integer keys are bitmaps, all others fingerprints with positions. Every insertion is in a
 /// journal until the group that made it is durable, so that a batch or a group can be undone. The
@@ -81,6 +81,32 @@ struct KeyState {
             var place = Fingerprint(key.slot)
             while position(of: place, in: key.set) != nil { place = place.next }
             fingerprints[key.set]?.insert(place, position: key.position)
+        }
+    }
+
+    /// Frees a key of a row that was retracted; for good, as its retraction is durable. Rows of a
+    /// time before the rule may have shared one: then it is free already.
+    mutating func free(_ key: ExtractedKey) {
+        precondition(journal.isEmpty, "what is retracted is durable")
+        guard key.slot.kind != .integer else {
+            _ = integers[key.set]?.remove(key.slot.low)
+            return
+        }
+        var place = Fingerprint(key.slot)
+        while let holder = position(of: place, in: key.set) {
+            if holder == key.position {
+                fingerprints[key.set]?.free(place)
+                return
+            }
+            place = place.next
+        }
+    }
+
+    /// Marks ranges as retracted.
+    mutating func retract(_ spans: [Range<Position>]) {
+        for position in spans.joined() {
+            let isNew = integers[places.retracted]?.insert(UInt64(position)) ?? false
+            precondition(isNew, "a row is retracted once")
         }
     }
 

@@ -26,35 +26,67 @@ struct KeyExtraction {
         self.fingerprintKey = fingerprintKey
     }
 
-    /// Calls `body` with every key of the block, in the order of the log.
+    /// Calls `body` with every key that the block takes, in the order of the log.
     ///
+    /// - Returns: the ranges that it retracts: then the keys of their rows are free, which
+    ///   `extract(rowsIn:of:_:)` gives.
     /// - Throws: `LogError.corrupt` if a record does not read as its schema says.
     mutating func extract(
         from block: DurableBlock, _ body: (ExtractedKey) -> Void
-    ) throws(LogError) {
+    ) throws(LogError) -> [Range<Position>] {
         let layouts = known.of(block.schema)
         do {
-            try block.forEachBatch { reader in try extract(&reader, layouts, body) }
+            try block.forEachBatch { reader in
+                addRequest(reader.facts, body)
+                try extract(&reader, layouts, within: 0..<Position.max, body)
+            }
         } catch {
             throw .corrupt(
                 Corruption(
                     file: "block \(block.number)", offset: 0, position: block.firstPosition,
                     what: "a record does not read as its schema says: \(error)"))
         }
+        return try block.retraction()?.spans ?? []
     }
 
-    private mutating func extract(
-        _ reader: inout BatchReader, _ layouts: [[KeyLayout]], _ body: (ExtractedKey) -> Void
-    ) throws(AvroDecodingError) {
-        if let request = RequestFacts(reader.facts) {
+    /// Calls `body` with every key that accepted rows in the ranges took, and every rejection that
+    /// they corrected. Idempotency keys are not among them: what was sent stays sent.
+    mutating func extract(
+        rowsIn spans: [Range<Position>], of log: any LogSource, _ body: (ExtractedKey) -> Void
+    ) throws(LogError) {
+        for span in spans {
+            try log.forEachBlock(in: span) { (block) throws(LogError) in
+                let layouts = known.of(block.schema)
+                do {
+                    try block.forEachBatch { reader in
+                        let first = reader.facts.position
+                        let batch = first..<first + Position(reader.rowCount)
+                        guard batch.overlaps(span) else { return }
+                        try extract(&reader, layouts, within: span, body)
+                    }
+                } catch {
+                    throw .unreadableRecord(at: block.firstPosition, error)
+                }
+            }
+        }
+    }
+
+    private func addRequest(_ facts: BatchFacts, _ body: (ExtractedKey) -> Void) {
+        if let request = RequestFacts(facts) {
             let place = IdempotencyScope.fingerprint(
                 scope: request.scope, key: request.idempotencyKey, under: fingerprintKey)
             body(
                 ExtractedKey(
                     set: places.idempotency,
                     slot: KeySlot(kind: .fingerprint, low: place.low, high: place.high),
-                    position: reader.facts.position))
+                    position: facts.position))
         }
+    }
+
+    private mutating func extract(
+        _ reader: inout BatchReader, _ layouts: [[KeyLayout]], within span: Range<Position>,
+        _ body: (ExtractedKey) -> Void
+    ) throws(AvroDecodingError) {
         var position = reader.facts.position
         var corrections = reader.facts.corrects[...]
         func close(_ rejection: Position, _ set: Int) {
@@ -63,7 +95,7 @@ struct KeyExtraction {
         while let branch = try reader.nextBranch() {
             let row = Int(position - reader.facts.position)
             if let correction = corrections.first, correction.row == row {
-                if branch < reader.schema.tables.count {
+                if branch < reader.schema.tables.count, span.contains(position) {
                     close(correction.position, places.corrected)
                 }
                 corrections.removeFirst()
@@ -75,7 +107,7 @@ struct KeyExtraction {
                         for rejection in range { close(rejection, places.waived) }
                     }
                 }
-            } else if branch < layouts.count, !layouts[branch].isEmpty {
+            } else if branch < layouts.count, !layouts[branch].isEmpty, span.contains(position) {
                 try values.read(&reader.cursor, shape: reader.schema.tables[branch])
                 for layout in layouts[branch] {
                     let slot = try layout.slot(of: values, key: fingerprintKey)

@@ -261,7 +261,7 @@ final class KeyStoreView: FingerprintBase {
         }
     }
 
-    private static func position(_ bytes: UnsafeRawBufferPointer) -> Int64 {
+    fileprivate static func position(_ bytes: UnsafeRawBufferPointer) -> Int64 {
         precondition(bytes.count == 8, "a position in the snapshot has eight bytes")
         return Int64(littleEndian: bytes.loadUnaligned(as: Int64.self))
     }
@@ -331,6 +331,27 @@ struct KeyStoreWriter {
                 }
             }
             if code != MDB_KEYEXIST { return try check("mdb_put", code) }
+            place = place.next
+        }
+    }
+
+    /// Marks the fingerprint of a row as free, if it is there and is not marked yet.
+    func free(_ fingerprint: Fingerprint, position: Int64, number: UInt32) throws(KeyStoreFault) {
+        var place = fingerprint
+        while true {
+            let found = withUnsafeBytes(of: key(number, place)) {
+                transaction.find(store.fingerprints, $0)
+            }
+            if found.code == MDB_NOTFOUND { return }
+            try check("mdb_get", found.code)
+            if KeyStoreView.position(found.value) == position {
+                let code = withUnsafeBytes(of: key(number, place)) { key in
+                    withUnsafeBytes(of: Fingerprint.freed.littleEndian) { value in
+                        transaction.put(store.fingerprints, key, value)
+                    }
+                }
+                return try check("mdb_put", code)
+            }
             place = place.next
         }
     }

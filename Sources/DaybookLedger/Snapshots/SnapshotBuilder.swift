@@ -130,8 +130,13 @@ final class SnapshotBuilder {
             }
             for block in blocks where position < end {
                 precondition(block.firstPosition == position, "blocks have no gap")
-                try reading { () throws(LogError) in
+                let retracted = try reading { () throws(LogError) in
                     try extraction.extract(from: block) { gathered.add($0) }
+                }
+                if !retracted.isEmpty {
+                    // What is freed must have been taken before, in the store too.
+                    if let last { try write(&gathered, isWhole ? last : nil) }
+                    try free(rowsIn: retracted, &extraction, &gathered)
                 }
                 position = block.endPosition
                 last = block.head
@@ -144,12 +149,48 @@ final class SnapshotBuilder {
         if let last { try write(&gathered, isWhole ? last : nil) }
     }
 
+    /// Frees what the rows in the ranges took. Fingerprints are marked in the store at once, without
+    /// a head: whoever begins again before the next one finds them marked, and goes on.
+    private func free(
+        rowsIn spans: [Range<Position>], _ extraction: inout KeyExtraction,
+        _ gathered: inout Gathered
+    ) throws(LedgerError) {
+        gathered.retract(spans, in: places.retracted)
+        var freed: [Gathered.Entry] = []
+        for span in spans {
+            var rest = span
+            while !rest.isEmpty {
+                // So many rows at a time that their keys are few enough to be held.
+                let count = max(1, fingerprintLimit / max(1, catalog.constraints.count))
+                let part = rest.prefix(count)
+                rest = part.upperBound..<rest.upperBound
+                try reading { () throws(LogError) in
+                    try extraction.extract(rowsIn: [part], of: engine) { key in
+                        if let entry = gathered.free(key) { freed.append(entry) }
+                    }
+                }
+                if freed.count >= fingerprintLimit || rest.isEmpty {
+                    freed.sort { ($0.number, $0.fingerprint) < ($1.number, $1.fingerprint) }
+                    let taken = freed
+                    try writing { (writer) throws(KeyStoreFault) in
+                        for entry in taken {
+                            try writer.free(
+                                entry.fingerprint, position: entry.position, number: entry.number)
+                        }
+                    }
+                    freed.removeAll(keepingCapacity: true)
+                }
+            }
+        }
+    }
+
     private func write(_ gathered: inout Gathered, _ log: TreeHead?) throws(LedgerError) {
         var changed = head
         if let log { changed.log = log }
-        // In the store's order, so that every page is touched once.
+        // In the store's order, so that every page is touched once; equal ones in the log's order,
+        // as memory has them.
         gathered.fingerprints.sort {
-            ($0.number, $0.fingerprint) < ($1.number, $1.fingerprint)
+            ($0.number, $0.fingerprint, $0.position) < ($1.number, $1.fingerprint, $1.position)
         }
         let taken = gathered
         changed = try writing { (writer) throws(KeyStoreFault) in
@@ -211,6 +252,22 @@ private struct Gathered {
         } catch {
             throw .state(error.description)
         }
+    }
+
+    /// Frees a key if it is an integer; else gives the entry that is to be marked in the store.
+    mutating func free(_ key: ExtractedKey) -> Entry? {
+        guard key.set < numbers.count, let number = numbers[key.set] else { return nil }
+        if let set = integers[number] {
+            _ = set.remove(key.slot.low)
+            return nil
+        }
+        return Entry(number: number, fingerprint: Fingerprint(key.slot), position: key.position)
+    }
+
+    mutating func retract(_ spans: [Range<Position>], in place: Int) {
+        guard place < numbers.count, let number = numbers[place], let set = integers[number]
+        else { return }
+        for position in spans.joined() { _ = set.insert(UInt64(position)) }
     }
 
     mutating func add(_ key: ExtractedKey) {
