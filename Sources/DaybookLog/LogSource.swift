@@ -10,6 +10,10 @@ public protocol LogSource: AnyObject, Sendable {
     /// The position after all batches with `received_at` ≤ `time`.
     func position(asOf time: Microseconds) throws(LogError) -> Position
 
+    /// Ranges of positions, in order, outside of which there are neither accepted rows of `table`
+    /// nor events of the ledger's own: what need not be read by who looks for these.
+    func ranges(holding table: String) -> [Range<Position>]
+
     /// The hash tree over all batches before a block of this log. Blocks if it reads from disk.
     func frontier(before block: DurableBlock) throws(LogError) -> MerkleFrontier
 }
@@ -17,4 +21,7 @@ public protocol LogSource: AnyObject, Sendable {
 extension LogSource {
     /// The ledger that the log belongs to.
     public var ledger: LedgerID { durable.ledger }
+
+    /// All of it, where nothing is known of its parts.
+    public func ranges(holding table: String) -> [Range<Position>] { [0..<durable.position] }
 }

@@ -78,6 +78,11 @@ public final class LogReader: LogSource {
         try view.position(asOf: time)
     }
 
+    /// By what the segments' footers count.
+    public func ranges(holding table: String) -> [Range<Position>] {
+        view.ranges(holding: table)
+    }
+
     /// From the header of the block's segment on.
     public func frontier(before block: DurableBlock) throws(LogError) -> MerkleFrontier {
         try view.frontier(before: block, of: self)

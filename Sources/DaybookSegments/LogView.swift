@@ -8,6 +8,18 @@ struct ReadableSegment: Sendable {
     var endPosition: Position
     /// The end of what is durable.
     var endOffset: UInt64
+
+    /// Whether every event is counted: the counts of a segment that was scanned in part are not
+    /// whole.
+    var isCounted: Bool {
+        let counted = contents.counts.values.reduce(0) { $0 + $1.accepted + $1.rejected }
+        return counted >= endPosition - file.header.basePosition
+    }
+
+    /// Whether there may be accepted rows of `table` in it; the empty name is the ledger's own.
+    func mayHold(_ table: String) -> Bool {
+        contents.counts[table].map { $0.accepted > 0 } ?? false || !isCounted
+    }
 }
 
 /// All segments up to the durable end: what reading needs, and nothing of the writer.
@@ -46,6 +58,23 @@ struct LogView: Sendable {
             }
         }
         return position
+    }
+
+    /// The segments that hold accepted rows of `table` or events of the ledger's own, as their
+    /// footers say; neighbours together. One whose counts are not whole may hold anything.
+    func ranges(holding table: String) -> [Range<Position>] {
+        var ranges: [Range<Position>] = []
+        for segment in segments {
+            let range = segment.file.header.basePosition..<segment.endPosition
+            let holds = segment.mayHold(table) || segment.mayHold("")
+            guard holds, !range.isEmpty else { continue }
+            if let last = ranges.last, last.upperBound == range.lowerBound {
+                ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
+            } else {
+                ranges.append(range)
+            }
+        }
+        return ranges
     }
 
     /// The tree before a block: from its segment's header, and the blocks between.

@@ -225,6 +225,11 @@ public final class SegmentLog: LogEngine {
         try reading.withLock { $0.view }.position(asOf: time)
     }
 
+    /// By what the segments' footers count, and of the active one what was appended.
+    public func ranges(holding table: String) -> [Range<Position>] {
+        currentView.ranges(holding: table)
+    }
+
     /// From the header of the block's segment on.
     public func frontier(before block: DurableBlock) throws(LogError) -> MerkleFrontier {
         try currentView.frontier(before: block, of: self)

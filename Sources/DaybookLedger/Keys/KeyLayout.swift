@@ -2,6 +2,7 @@ import Avro
 import DaybookCatalog
 import DaybookIntake
 import DaybookLog
+import Glibc
 
 /// Where a constraint's columns stand in rows of one schema, and the key that they make.
 ///
@@ -85,6 +86,18 @@ struct KeyLayout: Sendable {
         return try body(sink.unsafeBytes)
     }
 
+    /// Whether the row's key is `key`. With `scratch` kept from row to row nothing is allocated.
+    func matches(
+        _ values: RowValues, _ key: UnsafeRawBufferPointer, scratch: inout ByteSink
+    ) -> Bool {
+        if let plainPlace { return values.bytes(plainPlace).map { $0.isEqual(to: key) } ?? false }
+        scratch.removeAll()
+        for source in sources {
+            guard source.append(values, to: &scratch) else { return false }
+        }
+        return scratch.unsafeBytes.isEqual(to: key)
+    }
+
     /// The slot that intake makes of the same values (`KeySlots`).
     func slot(of values: RowValues, key: FingerprintKey) throws(AvroDecodingError) -> KeySlot {
         let result = withKeyBytes(of: values) { bytes in
@@ -166,6 +179,15 @@ struct KeyLayouts {
             }
         }
         return layouts
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Whether both hold the same bytes. (`memcmp`)
+    func isEqual(to other: UnsafeRawBufferPointer) -> Bool {
+        guard count == other.count else { return false }
+        guard let own = baseAddress, let others = other.baseAddress else { return true }
+        return memcmp(own, others, count) == 0
     }
 }
 
