@@ -225,6 +225,12 @@ struct KeyHistoryModelTests {
             next = page.next
         } while next != nil
         #expect(positions == all)
+        // A row has five bytes: after three of them there are more than ten.
+        let scan = KeyScan(
+            key: try AskedKey(["7"], of: "jobs", in: world.catalog), catalog: world.catalog,
+            after: all[1], rowByteCountMax: 10)
+        let short = try KeyHistory(of: scan.key, by: scan, in: world.log)
+        #expect(short.events.map(\.position) == Array(all[2...4]) && short.next == all[4])
         let none = try history(7, of: "jobs", in: world, after: all[459])
         #expect(none.events.isEmpty && none.next == nil && none.presence == .retracted)
     }

@@ -78,7 +78,7 @@ import Testing
         for count in bytes.indices {
             // A buffer of its own, so that a read beyond its end would be one.
             let part = Array(bytes[..<count])
-            part.withUnsafeBytes { part in
+            _ = part.withUnsafeBytes { part in
                 #expect(throws: AvroDecodingError.self, "\(count)") {
                     var skim = try BatchSkim(at: ByteCursor(part), schema: schema)
                     try skim.finish()

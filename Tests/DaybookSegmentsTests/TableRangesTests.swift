@@ -73,5 +73,16 @@ import Testing
         #expect(ranges(of: again) == ranges(of: log))
         let reader = try LogReader(disk: disk)
         #expect(ranges(of: reader) == ranges(of: log))
+
+        // The third segment, which has rows of b alone, with a bad footer and a bad block.
+        let name = SegmentFile.name(basePosition: 6)
+        let block = Int(try SegmentFile.open(name, on: disk).0.blocksOffset)
+        let end = try #require(disk.files[name]).count - 1
+        disk.files[name]?[end] ^= 1
+        let footless = try LogReader(disk: disk)
+        #expect(ranges(of: footless) == ranges(of: log), "it was counted again")
+        disk.files[name]?[block + 20] ^= 1
+        let damaged = try LogReader(disk: disk)
+        #expect(damaged.ranges(holding: "a") == [0..<10, 12..<16], "nobody knows what it had")
     }
 }

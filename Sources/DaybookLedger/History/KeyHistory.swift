@@ -30,8 +30,15 @@ public struct KeyHistory: Sendable {
     public init(
         of key: AskedKey, by catalog: Catalog, in log: any LogSource, after: Position? = nil
     ) throws(LedgerError) {
+        let scan = KeyScan(
+            key: key, catalog: catalog, after: after ?? -1,
+            rowByteCountMax: KeyHistory.rowByteCountMax)
+        try self.init(of: key, by: scan, in: log)
+    }
+
+    init(of key: AskedKey, by scan: KeyScan, in log: any LogSource) throws(LedgerError) {
         let end = log.durable.position
-        var search = KeyScan(key: key, catalog: catalog, after: after ?? -1)
+        var search = scan
         do {
             for range in log.ranges(holding: key.table.name) {
                 try search.read(range.clamped(to: 0..<end), of: log)

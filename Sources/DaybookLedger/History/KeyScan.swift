@@ -5,7 +5,7 @@ import DaybookLog
 /// Goes through blocks of a log for the rows of one key and what took them back. A row of another
 /// key costs its bytes: nothing is allocated for it.
 struct KeyScan {
-    private let key: AskedKey
+    let key: AskedKey
     private let after: Position
     private let name: [UInt8]
     private var layouts: KeyLayouts
@@ -21,11 +21,13 @@ struct KeyScan {
     /// Everything before it was looked at, or need not be.
     private(set) var position: Position = 0
     private var rowByteCount = 0
+    private let rowByteCountMax: Int
     private let readByteLimit = 4 << 20
 
-    init(key: AskedKey, catalog: Catalog, after: Position) {
+    init(key: AskedKey, catalog: Catalog, after: Position, rowByteCountMax: Int) {
         self.key = key
         self.after = after
+        self.rowByteCountMax = rowByteCountMax
         name = Array(key.table.name.utf8)
         layouts = KeyLayouts(catalog)
     }
@@ -99,7 +101,7 @@ struct KeyScan {
         standing.append(position)
         guard position > after, !hasMore else { return }
         guard events.count < KeyHistory.eventCountMax,
-            rowByteCount < KeyHistory.rowByteCountMax
+            rowByteCount < rowByteCountMax
         else {
             hasMore = true
             return

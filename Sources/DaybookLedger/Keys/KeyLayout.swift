@@ -201,24 +201,27 @@ struct RowValues {
         _ cursor: inout ByteCursor, shape: RowShape
     ) throws(AvroDecodingError) {
         let start = cursor.address
-        ranges.removeAll(keepingCapacity: true)
-        for field in shape.fields {
-            if field.isOptional {
+        if ranges.count != shape.fields.count {
+            ranges = ContiguousArray(repeating: nil, count: shape.fields.count)
+        }
+        // By index: a field taken out of the array would cost a count of its name's references.
+        for place in shape.fields.indices {
+            if shape.fields[place].isOptional {
                 let branch = try cursor.readLong()
                 if branch == 0 {
-                    ranges.append(nil)
+                    ranges[place] = nil
                     continue
                 }
                 guard branch == 1 else { throw .badIndex(branch) }
             }
             let from = cursor.address - start
-            switch field.kind {
+            switch shape.fields[place].kind {
             case .varint: _ = try cursor.readLong()
             case .eightBytes: try cursor.skip(8)
             case .boolean: _ = try cursor.readBoolean()
             case .lengthPrefixed: _ = try cursor.readBytes()
             }
-            ranges.append(from..<(cursor.address - start))
+            ranges[place] = from..<(cursor.address - start)
         }
         row = UnsafeRawBufferPointer(start: start, count: cursor.address - start)
     }
