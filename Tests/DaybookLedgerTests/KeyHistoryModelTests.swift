@@ -11,10 +11,10 @@ import Testing
 
 /// A log that remembers which blocks were asked for.
 private final class SpiedLog: LogSource {
-    private let log: SegmentLog
+    private let log: LogReader
     private let seen = Mutex<[Range<Position>]>([])
 
-    init(_ log: SegmentLog) { self.log = log }
+    init(_ log: LogReader) { self.log = log }
 
     var durable: TreeHead { log.durable }
     var read: [Range<Position>] { seen.withLock(\.self) }
@@ -132,9 +132,8 @@ private struct RandomLog {
             for (id, known) in byID {
                 rows[table]?[id] = known.map { row in
                     var row = row
-                    if row.retraction == nil, ranges.contains(where: { $0.contains(row.position) }) {
-                        row.retraction = facts.position + 1
-                    }
+                    let isTaken = ranges.contains { $0.contains(row.position) }
+                    if row.retraction == nil, isTaken { row.retraction = facts.position + 1 }
                     return row
                 }
             }
@@ -243,9 +242,11 @@ struct KeyHistoryModelTests {
             try world.log.roll(to: world.log.schema)
             for _ in 0..<3 { try world.append(table, [1, 2, 3]) { _ in } }
         }
-        let spy = SpiedLog(world.log)
+        try world.log.attest()
+        let spy = SpiedLog(try LogReader.open(folder: folder.path("data")))
         let found = try history(2, of: "jobs", in: world, log: spy)
         #expect(found.events.map(\.position) == (world.rows["jobs"]?[2] ?? []).map(\.position))
-        #expect(found.events.count == 6 && spy.read.allSatisfy { $0.lowerBound / 9 % 2 == 0 })
+        #expect(found.events.count == 6 && spy.read.count == 6)
+        #expect(spy.read.allSatisfy { $0.lowerBound / 9 % 2 == 0 })
     }
 }

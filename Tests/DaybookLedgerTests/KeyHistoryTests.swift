@@ -120,7 +120,8 @@ struct KeyHistoryTests {
         let bench = try Bench(Self.kinds)
         let row = { (s: String) in
             #"{"n":-2.5,"d":"-1.50","b":true,"s":"\#(s)","day":"2024-02-29","#
-                + #""at":"2024-02-29T12:00:00.25+02:00","u":"00112233-4455-6677-8899-AABBCCDDEEFF"}"#
+                + #""at":"2024-02-29T12:00:00.25+02:00","#
+                + #""u":"00112233-4455-6677-8899-AABBCCDDEEFF"}"#
         }
         let receipt = try await bench.append("kinds", "[\(row("ä, b")),\(row("ä, ")),\(row("ä"))]")
         #expect(receipt.acceptedCount == 3)

@@ -1,4 +1,3 @@
-import Avro
 import DaybookLog
 import Testing
 
@@ -47,10 +46,10 @@ import Testing
     }
 
     private func ranges(of log: any LogSource) -> [String: [Range<Position>]] {
-        ["a": log.ranges(holding: "a"), "b": log.ranges(holding: "b"), "c": log.ranges(holding: "c")]
+        Dictionary(uniqueKeysWithValues: ["a", "b", "c"].map { ($0, log.ranges(holding: $0)) })
     }
 
-    @Test("Segments without the table's rows and without own events are left out, also after a start")
+    @Test("Segments without the table's rows and without own events are left out")
     func leftOut() throws {
         let disk = MemoryDisk()
         let log = try open(disk)

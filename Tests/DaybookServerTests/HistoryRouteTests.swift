@@ -101,7 +101,8 @@ struct HistoryRouteTests {
             _ = try await client.append(#"{"id":1,"job":"a"}"#)
             let cases: [(String, String?, Int, String)] = [
                 ("jobs/1", nil, 401, "unauthorized"), ("jobs/1", "other", 403, "forbidden"),
-                ("departments/1", "jobs", 403, "forbidden"), ("ghosts/1", "all", 404, "unknown-table"),
+                ("departments/1", "jobs", 403, "forbidden"),
+                ("ghosts/1", "all", 404, "unknown-table"),
                 ("reports/1", "all", 404, "unknown-table"), ("jobs/2", "all", 404, "not-found"),
                 ("jobs/x", "all", 400, "bad-key"), ("jobs/1,2", "all", 400, "bad-key"),
                 ("jobs/%FF", "all", 400, "bad-key"),
@@ -162,7 +163,7 @@ struct HistoryRouteTests {
         }
     }
 
-    @Test("Backups that hold a row were made after it, have its table, and were made before it went")
+    @Test("Backups that hold a row have its table, and were made after it and before it went")
     func backups() async throws {
         let keeper = ScriptedBackups()
         try await withServer(backups: keeper) { client, ledger, log in

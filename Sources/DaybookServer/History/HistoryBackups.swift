@@ -27,7 +27,8 @@ public enum HistoryBackups: Sendable, Equatable {
 }
 
 extension BackupListing.Facts {
-    /// Whether the state that was saved has the row: it came before, and was not taken back by then.
+    /// Whether the state that was saved has the row: it came before, and was not taken back by
+    /// then.
     fileprivate func holds(_ event: KeyEvent) -> Bool {
         guard position > event.position, tables.contains(event.batch.table) else { return false }
         return event.retraction.map { $0.position >= position } ?? true

@@ -3,8 +3,8 @@ import DaybookCatalog
 import DaybookLedger
 import DaybookLog
 
-/// Who reads a history: what quotes rejected bytes, and the values of rows that were taken back, are
-/// for the scope `audit` and for who sent them.
+/// Who reads a history: what quotes rejected bytes, and the values of rows that were taken back,
+/// are for the scope `audit` and for who sent them.
 public struct HistoryReader: Sendable {
     /// Sees all.
     public static let auditor = HistoryReader(principal: nil, isAuditor: true)
