@@ -102,26 +102,10 @@ public struct BatchReader {
         if branch < schema.tables.count {
             try schema.tables[branch].skip(&cursor)
         } else if branch == schema.rejectionBranch {
-            try skipRejection()
+            try cursor.skipRejection(hasDigest: schema.keepsDigests)
         } else {
             _ = try readControl()
         }
-    }
-
-    private mutating func skipRejection() throws(AvroDecodingError) {
-        _ = try cursor.readBytes()
-        _ = try cursor.readUnion { (c) throws(AvroDecodingError) in try c.readLong() }
-        var count = try cursor.readLong()
-        guard count >= 0 else { throw .badLength(count) }
-        let hasReasons = count > 0
-        while count > 0 {
-            _ = try cursor.readBytes()
-            _ = try cursor.readUnion { (c) throws(AvroDecodingError) in _ = try c.readBytes() }
-            _ = try cursor.readBytes()
-            count -= 1
-        }
-        if hasReasons, try cursor.readLong() != 0 { throw .badLength(1) }
-        if schema.keepsDigests { _ = try readDigest() }
     }
 
     /// Passes over the rows that are left and the array's end; gives the whole record's bytes.

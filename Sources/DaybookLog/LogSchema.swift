@@ -44,15 +44,16 @@ public struct RowShape: Sendable, Equatable {
 
     /// Passes over one row.
     public func skip(_ cursor: inout ByteCursor) throws(AvroDecodingError) {
-        for field in fields {
-            if field.isOptional {
+        // By index: a field taken out of the array would cost a count of its name's references.
+        for place in fields.indices {
+            if fields[place].isOptional {
                 switch try cursor.readLong() {
                 case 0: continue
                 case 1: break
                 case let branch: throw .badIndex(branch)
                 }
             }
-            switch field.kind {
+            switch fields[place].kind {
             case .varint: _ = try cursor.readLong()
             case .eightBytes: try cursor.skip(8)
             case .boolean: _ = try cursor.readBoolean()

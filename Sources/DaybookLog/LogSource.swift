@@ -10,9 +10,9 @@ public protocol LogSource: AnyObject, Sendable {
     /// The position after all batches with `received_at` ≤ `time`.
     func position(asOf time: Microseconds) throws(LogError) -> Position
 
-    /// The parts of `range` in which there may be events of a table, in order; under the empty name
-    /// those of the ledger's own. Elsewhere there are none. Reads nothing.
-    func ranges(ofTable table: String, in range: Range<Position>) -> [Range<Position>]
+    /// Ranges of positions, in order, outside of which there are neither accepted rows of `table`
+    /// nor events of the ledger's own: what need not be read by who looks for these.
+    func ranges(holding table: String) -> [Range<Position>]
 
     /// The hash tree over all batches before a block of this log. Blocks if it reads from disk.
     func frontier(before block: DurableBlock) throws(LogError) -> MerkleFrontier
@@ -22,10 +22,6 @@ extension LogSource {
     /// The ledger that the log belongs to.
     public var ledger: LedgerID { durable.ledger }
 
-    /// All of it: engines that count know better.
-    public func ranges(
-        ofTable table: String, in range: Range<Position>
-    ) -> [Range<Position>] {
-        range.isEmpty ? [] : [range]
-    }
+    /// All of it, where nothing is known of its parts.
+    public func ranges(holding table: String) -> [Range<Position>] { [0..<durable.position] }
 }

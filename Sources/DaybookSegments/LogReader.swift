@@ -78,11 +78,9 @@ public final class LogReader: LogSource {
         try view.position(asOf: time)
     }
 
-    /// The segments that count rows of the table.
-    public func ranges(
-        ofTable table: String, in range: Range<Position>
-    ) -> [Range<Position>] {
-        view.ranges(ofTable: table, in: range)
+    /// By what the segments' footers count.
+    public func ranges(holding table: String) -> [Range<Position>] {
+        view.ranges(holding: table)
     }
 
     /// From the header of the block's segment on.

@@ -17,12 +17,8 @@ extension LogView {
     var writtenRecords: [AvroSchema.Record] {
         var found: [AvroSchema.Record] = []
         for segment in segments {
-            let counts = segment.contents.counts
-            let counted = counts.values.reduce(0) { $0 + $1.accepted + $1.rejected }
-            let isWhole = counted >= segment.endPosition - segment.file.header.basePosition
             for record in segment.file.schema.records where !found.contains(record) {
-                let hasRows = counts[record.name.name].map { $0.accepted > 0 } ?? false
-                if hasRows || !isWhole { found.append(record) }
+                if segment.mayHold(record.name.name) { found.append(record) }
             }
         }
         return found

@@ -8,14 +8,17 @@ struct ReadableSegment: Sendable {
     var endPosition: Position
     /// The end of what is durable.
     var endOffset: UInt64
-}
 
-extension ReadableSegment {
-    /// Whether there may be rows of a table. Counts that are not whole say nothing.
-    fileprivate func mayHold(_ table: String) -> Bool {
-        if contents.counts[table] != nil { return true }
+    /// Whether every event is counted: the counts of a segment that was scanned in part are not
+    /// whole.
+    var isCounted: Bool {
         let counted = contents.counts.values.reduce(0) { $0 + $1.accepted + $1.rejected }
-        return counted != UInt64(endPosition - file.header.basePosition)
+        return counted >= endPosition - file.header.basePosition
+    }
+
+    /// Whether there may be accepted rows of `table` in it; the empty name is the ledger's own.
+    func mayHold(_ table: String) -> Bool {
+        contents.counts[table].map { $0.accepted > 0 } ?? false || !isCounted
     }
 }
 
@@ -34,21 +37,6 @@ struct LogView: Sendable {
         else { throw .outOfRange(position) }
         let reader = try SegmentReader(segments[place], disk: disk)
         return try reader.blocks(from: position, byteLimit: byteLimit)
-    }
-
-    /// The parts of `range` whose segments count rows of a table, or do not know.
-    func ranges(ofTable table: String, in range: Range<Position>) -> [Range<Position>] {
-        var parts: [Range<Position>] = []
-        for segment in segments {
-            let own = (segment.file.header.basePosition..<segment.endPosition).clamped(to: range)
-            if own.isEmpty || !segment.mayHold(table) { continue }
-            if let last = parts.last, last.upperBound == own.lowerBound {
-                parts[parts.count - 1] = last.lowerBound..<own.upperBound
-            } else {
-                parts.append(own)
-            }
-        }
-        return parts
     }
 
     /// The position after all batches with `received_at` ≤ `time`.
@@ -70,6 +58,23 @@ struct LogView: Sendable {
             }
         }
         return position
+    }
+
+    /// The segments that hold accepted rows of `table` or events of the ledger's own, as their
+    /// footers say; neighbours together. One whose counts are not whole may hold anything.
+    func ranges(holding table: String) -> [Range<Position>] {
+        var ranges: [Range<Position>] = []
+        for segment in segments {
+            let range = segment.file.header.basePosition..<segment.endPosition
+            let holds = segment.mayHold(table) || segment.mayHold("")
+            guard holds, !range.isEmpty else { continue }
+            if let last = ranges.last, last.upperBound == range.lowerBound {
+                ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
+            } else {
+                ranges.append(range)
+            }
+        }
+        return ranges
     }
 
     /// The tree before a block: from its segment's header, and the blocks between.

@@ -225,11 +225,9 @@ public final class SegmentLog: LogEngine {
         try reading.withLock { $0.view }.position(asOf: time)
     }
 
-    /// The segments that count rows of the table.
-    public func ranges(
-        ofTable table: String, in range: Range<Position>
-    ) -> [Range<Position>] {
-        currentView.ranges(ofTable: table, in: range)
+    /// By what the segments' footers count, and of the active one what was appended.
+    public func ranges(holding table: String) -> [Range<Position>] {
+        currentView.ranges(holding: table)
     }
 
     /// From the header of the block's segment on.

@@ -34,6 +34,8 @@ public struct ServerParts: Sendable {
     public var followerLimit = 64
     /// How many proofs are made at once: each reads the log from its batch on.
     public var proofLimit = 2
+    /// How many histories of keys are being made or wait for it: one is made at a time.
+    public var historyLimit = 32
     /// Where the server's own log goes.
     public var logger: Logger
 
@@ -70,6 +72,7 @@ public struct LedgerServer: Sendable {
     private let signal: AppendSignal
     private let feeds: Places
     private let proofs: Places
+    private let histories: HistoryRoute
 
     /// A server of these parts; nothing runs yet.
     public init(_ parts: ServerParts) {
@@ -77,6 +80,9 @@ public struct LedgerServer: Sendable {
         signal = AppendSignal(parts.log)
         feeds = Places(limit: parts.followerLimit)
         proofs = Places(limit: parts.proofLimit)
+        histories = HistoryRoute(
+            log: parts.log, catalog: parts.catalog, keeper: parts.backups,
+            places: Places(limit: parts.historyLimit))
     }
 
     /// The server that listens on a TCP address. A service: it drains when it is to stop.
@@ -187,6 +193,7 @@ public struct LedgerServer: Sendable {
         routes.get("backups", use: backups.list)
         routes.post("backups", use: backups.make)
         routes.post(":table", use: append.respond)
+        routes.get(":table/:key/history", use: histories.respond)
     }
 
     /// A judge for every table.

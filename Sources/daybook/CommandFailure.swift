@@ -34,6 +34,7 @@ struct CommandFailure: Error {
         case let error as DriftError: self.init(error)
         case let error as BackupError: self.init(error)
         case let error as S3Error: self.init(error)
+        case let error as EventTextError: self.init(.corrupt, error.what)
         case let error as PostgresError: self.init(.unreachable, "Postgres: \(error)")
         case is ValidationError, is CleanExit, is ExitCode: return nil
         default:

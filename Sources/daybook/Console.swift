@@ -19,9 +19,11 @@ enum Console {
     }
 
     /// Writes one JSON object and a line end to standard output.
-    static func writeJSON(_ body: (inout JSONWriter) -> Void) {
+    static func writeJSON<Failure: Error>(
+        _ body: (inout JSONWriter) throws(Failure) -> Void
+    ) throws(Failure) {
         var json = JSONWriter()
-        body(&json)
+        try body(&json)
         json.newline()
         write(json.unsafeBytes)
     }

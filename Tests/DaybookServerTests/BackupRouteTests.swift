@@ -197,8 +197,8 @@ struct BackupRouteTests {
                         .init(
                             name: made.name,
                             facts: .init(
-                                ledger: "l", position: 7, time: made.time, rowCount: 3,
-                                hasLog: true, isProven: true)),
+                                ledger: "l", position: 7, time: made.time, tables: ["jobs"],
+                                rowCount: 3, hasLog: true, isProven: true)),
                     ])))
         try await withServer(backups: keeper) { client, _, _ in
             let idle = try await client.get("/v1/backups").json

@@ -46,6 +46,8 @@ final class WatchedLog: LogEngine {
         try log.position(asOf: time)
     }
 
+    func ranges(holding table: String) -> [Range<Position>] { log.ranges(holding: table) }
+
     func note(checkpoint: TreeHead) { log.note(checkpoint: checkpoint) }
 
     func close() throws(LogError) { try log.close() }

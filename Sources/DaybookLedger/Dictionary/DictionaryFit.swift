@@ -60,7 +60,7 @@ public struct DictionaryFit: Sendable {
     }
 
     /// The dictionary of the last `catalog` event; nil if there is none that this program reads.
-    private static func dictionary(
+    static func dictionary(
         of log: any LogSource, segmentStarts: [Position]
     ) throws(LedgerError) -> Catalog? {
         for start in segmentStarts.reversed() where start < log.durable.position {

@@ -2,6 +2,7 @@ import Avro
 import DaybookCatalog
 import DaybookIntake
 import DaybookLog
+import Glibc
 
 /// Where a constraint's columns stand in rows of one schema, and the key that they make.
 ///
@@ -93,6 +94,18 @@ struct KeyLayout: Sendable {
         return try body(sink.unsafeBytes)
     }
 
+    /// Whether the row's key is `key`. With `scratch` kept from row to row nothing is allocated.
+    func matches(
+        _ values: RowValues, _ key: UnsafeRawBufferPointer, scratch: inout ByteSink
+    ) -> Bool {
+        if let plainPlace { return values.bytes(plainPlace).map { $0.isEqual(to: key) } ?? false }
+        scratch.removeAll()
+        for source in sources {
+            guard source.append(values, to: &scratch) else { return false }
+        }
+        return scratch.unsafeBytes.isEqual(to: key)
+    }
+
     /// The slot that intake makes of the same values (`KeySlots`).
     func slot(of values: RowValues, key: FingerprintKey) throws(AvroDecodingError) -> KeySlot {
         let result = withKeyBytes(of: values) { bytes in
@@ -177,6 +190,15 @@ struct KeyLayouts {
     }
 }
 
+extension UnsafeRawBufferPointer {
+    /// Whether both hold the same bytes. (`memcmp`)
+    func isEqual(to other: UnsafeRawBufferPointer) -> Bool {
+        guard count == other.count else { return false }
+        guard let own = baseAddress, let others = other.baseAddress else { return true }
+        return memcmp(own, others, count) == 0
+    }
+}
+
 /// The values of one row as ranges of its bytes; reused from row to row.
 struct RowValues {
     private var ranges: ContiguousArray<Range<Int>?> = []
@@ -187,24 +209,27 @@ struct RowValues {
         _ cursor: inout ByteCursor, shape: RowShape
     ) throws(AvroDecodingError) {
         let start = cursor.address
-        ranges.removeAll(keepingCapacity: true)
-        for field in shape.fields {
-            if field.isOptional {
+        if ranges.count != shape.fields.count {
+            ranges = ContiguousArray(repeating: nil, count: shape.fields.count)
+        }
+        // By index: a field taken out of the array would cost a count of its name's references.
+        for place in shape.fields.indices {
+            if shape.fields[place].isOptional {
                 let branch = try cursor.readLong()
                 if branch == 0 {
-                    ranges.append(nil)
+                    ranges[place] = nil
                     continue
                 }
                 guard branch == 1 else { throw .badIndex(branch) }
             }
             let from = cursor.address - start
-            switch field.kind {
+            switch shape.fields[place].kind {
             case .varint: _ = try cursor.readLong()
             case .eightBytes: try cursor.skip(8)
             case .boolean: _ = try cursor.readBoolean()
             case .lengthPrefixed: _ = try cursor.readBytes()
             }
-            ranges.append(from..<(cursor.address - start))
+            ranges[place] = from..<(cursor.address - start)
         }
         row = UnsafeRawBufferPointer(start: start, count: cursor.address - start)
     }

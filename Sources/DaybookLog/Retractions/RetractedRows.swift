@@ -86,8 +86,8 @@ extension LogSource {
     public func forEachRetraction(
         below end: Position, _ body: (StoredRetraction) -> Void
     ) throws(LogError) {
-        for range in ranges(ofTable: "", in: 0..<end) {
-            try forEachBlock(in: range) { (block) throws(LogError) in
+        for range in ranges(holding: "") {
+            try forEachBlock(in: range.clamped(to: 0..<end)) { (block) throws(LogError) in
                 guard block.firstPosition < end else { return }
                 if let found = try block.retraction() { body(found) }
             }

@@ -24,7 +24,9 @@ public struct BackupListing: Sendable, Equatable {
         public var position: Position
         /// When it was made, RFC 3339.
         public var time: String
-        /// How many rows the tables have.
+        /// The tables that are in it.
+        public var tables: [String]
+        /// How many rows they have.
         public var rowCount: Int64
         /// Whether the log is in it.
         public var hasLog: Bool
@@ -33,12 +35,13 @@ public struct BackupListing: Sendable, Equatable {
 
         /// All of it.
         public init(
-            ledger: String, position: Position, time: String, rowCount: Int64, hasLog: Bool,
-            isProven: Bool
+            ledger: String, position: Position, time: String, tables: [String], rowCount: Int64,
+            hasLog: Bool, isProven: Bool
         ) {
             self.ledger = ledger
             self.position = position
             self.time = time
+            self.tables = tables
             self.rowCount = rowCount
             self.hasLog = hasLog
             self.isProven = isProven

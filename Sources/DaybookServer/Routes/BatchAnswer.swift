@@ -117,7 +117,7 @@ extension JSONWriter {
 
 extension [UInt8] {
     /// Two lower-case digits a byte.
-    fileprivate var hexadecimal: String {
+    var hexadecimal: String {
         let digits = [UInt8]("0123456789abcdef".utf8)
         return String(
             decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)

@@ -15,7 +15,7 @@ extension BackupListing {
                     facts: manifest.map { manifest in
                         Facts(
                             ledger: manifest.ledger, position: manifest.position,
-                            time: manifest.time,
+                            time: manifest.time, tables: manifest.tables.map(\.table),
                             rowCount: manifest.tables.reduce(0) { $0 + $1.rows },
                             hasLog: manifest.log != nil, isProven: proven.contains(name))
                     })
