@@ -110,6 +110,24 @@ public final class Ledger: LedgerService {
                 AppendRequest(content: .waiver(waiver, of: rejections), completion: completion)))
     }
 
+    /// Off the writer, which goes on meanwhile.
+    public func plan(_ request: RetractionRequest) throws(RetractionError) -> RetractionPlan {
+        try RetractionPlanner(catalog, fingerprintKey, engine).plan(request)
+    }
+
+    /// Off the writer, from where the plan ended.
+    public func extend(_ plan: RetractionPlan) throws(RetractionError) -> RetractionPlan {
+        try RetractionPlanner(catalog, fingerprintKey, engine).extend(plan)
+    }
+
+    /// Decided by the writer, in a group of its own.
+    public func retract(
+        _ plan: RetractionPlan,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
+    ) {
+        offer(.append(AppendRequest(content: .retraction(plan), completion: completion)))
+    }
+
     /// Judged by the writer, which owns the keys, between two batches.
     public func check(
         _ batch: JudgedBatch, dictionary: String

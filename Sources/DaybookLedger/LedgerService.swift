@@ -27,6 +27,21 @@ public protocol LedgerService: AnyObject, Sendable {
         _ rejections: [RejectionRoot], _ waiver: Waiver,
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
 
+    /// Looks through the log for the rows that a request means, and for others that refer to them.
+    /// Nothing is written. Blocks on the disk.
+    func plan(_ request: RetractionRequest) throws(RetractionError) -> RetractionPlan
+
+    /// The plan, looked through up to the log's end of now; `.referred` if rows have come that
+    /// refer to what is to go. Blocks on the disk.
+    func extend(_ plan: RetractionPlan) throws(RetractionError) -> RetractionPlan
+
+    /// Takes back what was planned, as one of the ledger's own events, and frees the rows' keys.
+    /// Refused with `.rowRetracted`, `.rowsReferred`, or `.retractionBehind`, after which the plan
+    /// is to be extended.
+    func retract(
+        _ plan: RetractionPlan,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
+
     /// The rows that would be rejected if the batch, judged under the dictionary of this version,
     /// came now, in order; their positions are those that they would have. Nothing is written.
     /// Waits for the writer.

@@ -14,7 +14,7 @@ final class LogLookup: Sendable {
         var byteCount = 0
     }
 
-    private let engine: any LogSource
+    let engine: any LogSource
     private let byteLimit: Int
     private let cache = Mutex(Cache())
 

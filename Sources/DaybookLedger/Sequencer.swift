@@ -47,6 +47,8 @@ protocol StoredBatches: AnyObject {
     func request(at position: Position) throws(LedgerError) -> RequestFacts?
     /// The key of the accepted row at `position`; nil if there is none.
     func key(of constraint: KeyConstraint, at position: Position) throws(LedgerError) -> [UInt8]?
+    /// The log itself, for who reads more than a batch.
+    var log: any LogSource { get }
 }
 
 /// Decides batches one after the other and writes them into a group. It knows of no thread and no
@@ -85,7 +87,7 @@ struct Sequencer {
     let catalog: Catalog
     let fingerprintKey: FingerprintKey
     let tables: [TableRules]
-    private let stored: any StoredBatches
+    let stored: any StoredBatches
     private(set) var keys: KeyState
     var clock: ClockGuard
     /// The next batch's position.
@@ -94,7 +96,9 @@ struct Sequencer {
     private(set) var lastReceivedAt: Microseconds
     /// The group so far.
     private(set) var pending: [Pending] = []
-    private var durable: (position: Position, receivedAt: Microseconds)
+    private(set) var durable: (position: Position, receivedAt: Microseconds)
+    /// What the group, which is then one event, retracts.
+    private var retracting: [Range<Position>] = []
 
     init(
         catalog: Catalog, schema: LogSchema, fingerprintKey: FingerprintKey, keys: KeyState,
@@ -122,11 +126,17 @@ struct Sequencer {
         keys.commit()
         pending.removeAll(keepingCapacity: true)
         durable = (position, lastReceivedAt)
+        if !retracting.isEmpty {
+            let extraction = KeyExtraction(catalog: catalog, fingerprintKey: fingerprintKey)
+            Sequencer.free(rowsIn: retracting, of: &keys, extraction, stored.log)
+            retracting = []
+        }
     }
 
     /// The group is absent.
     mutating func undo() {
         keys.undoAll()
+        retracting = []
         pending.removeAll(keepingCapacity: true)
         (position, lastReceivedAt) = durable
     }
@@ -163,6 +173,11 @@ struct Sequencer {
                 try requireOpen(rejections)
                 write([waiver.control(of: rejections.map(\.position))], facts, &builder)
                 for rejection in rejections { close(rejection, in: keys.places.waived) }
+            case .retraction(let plan):
+                precondition(pending.isEmpty, "a retraction stands alone")
+                try requireRetractable(plan)
+                write([plan.retraction.control(of: plan.spans)], facts, &builder)
+                retracting = plan.spans
             case .submission(let submission):
                 guard submission.dictionary == catalog.version else { throw .dictionaryChanged }
                 try requireOpen(submission.corrects.map(\.rejection))
@@ -196,7 +211,7 @@ struct Sequencer {
         }
         switch content {
         case .controls(_, let key, let digest): return own(key, digest)
-        case .waiver: return own(nil, [])
+        case .waiver, .retraction: return own(nil, [])
         case .submission(let submission):
             return BatchFacts(
                 position: position, receivedAt: receivedAt, clock: reading.wall, id: id,

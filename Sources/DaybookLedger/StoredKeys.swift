@@ -13,6 +13,7 @@ final class StoredKeys: StoredBatches {
     }
 
     private let lookup: LogLookup
+    let log: any LogSource
     private var layouts: KeyLayouts
     private var known: [Place: [UInt8]] = [:]
     private var knownByteCount = 0
@@ -24,6 +25,7 @@ final class StoredKeys: StoredBatches {
 
     init(lookup: LogLookup, catalog: Catalog, byteLimit: Int = 8 << 20) {
         self.lookup = lookup
+        log = lookup.engine
         layouts = KeyLayouts(catalog)
         self.byteLimit = byteLimit
     }

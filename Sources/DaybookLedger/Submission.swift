@@ -135,6 +135,13 @@ public enum LedgerError: Error, Equatable, Sendable {
     case outcomeUnknown
     /// A rejection that is to be corrected or waived is no longer open.
     case rejectionClosed(Position, RejectionState)
+    /// So much was appended since a retraction was planned that the writer does not look through
+    /// it: the plan is to be extended.
+    case retractionBehind
+    /// A row that is to be retracted is so already.
+    case rowRetracted(Position)
+    /// Rows that came since the retraction was planned refer to what is to go.
+    case rowsReferred(count: Int, first: [ReferringRow])
     /// The wall clock jumped; appends wait until it is right again or confirmed.
     case clockHeld(jumpSeconds: Int64)
     /// The batch was judged by another dictionary than the ledger now has.

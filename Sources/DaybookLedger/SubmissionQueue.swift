@@ -8,6 +8,12 @@ struct AppendRequest: Sendable {
         case submission(Submission)
         case controls([Control], idempotencyKey: String?, requestDigest: [UInt8])
         case waiver(Waiver, of: [RejectionRoot])
+        case retraction(RetractionPlan)
+
+        /// Whether it is written in a group of its own.
+        var standsAlone: Bool {
+            if case .retraction = self { true } else { false }
+        }
     }
     let content: Content
     let completion: @Sendable (Result<Receipt, LedgerError>) -> Void
@@ -45,11 +51,17 @@ enum WriterRequest: Sendable {
             case .submission(let submission): submission.byteCount
             case .controls(let controls, _, _): controls.reduce(1024) { $0 + $1.text.count }
             case .waiver(_, let rejections): 8192 + rejections.count * 64
+            case .retraction(let plan): 8192 + plan.spans.count * 16
             }
         case .search: 1024
         case .check(let check): check.batch.original.count + check.batch.encoded.count + 1024
         case .weigh(let request): request.submission.byteCount
         }
+    }
+
+    /// Whether it is written in a group of its own.
+    var standsAlone: Bool {
+        if case .append(let request) = self { request.content.standsAlone } else { false }
     }
 
     /// Answers that it was not taken.

@@ -111,7 +111,9 @@ final class Writer: @unchecked Sendable {
         var builder = BlockBuilder(schema: engine.schema, capacity: options.groupByteLimit / 4)
         var group: [Waiting] = []
         var hold: LedgerStatus.Hold?
-        while builder.byteCount < options.groupByteLimit, let next = backlog.popFirst() {
+        while builder.byteCount < options.groupByteLimit, let next = backlog.first {
+            if next.standsAlone, !group.isEmpty { break }
+            backlog.removeFirst()
             guard case .append(let request) = next else {
                 look(next)
                 continue
@@ -125,6 +127,7 @@ final class Writer: @unchecked Sendable {
                 if case .clockHeld(let seconds) = error { hold = .clock(jumpSeconds: seconds) }
                 answer(request, .failure(error))
             }
+            if next.standsAlone, !group.isEmpty { break }
         }
         if group.isEmpty {
             if let hold { progress.update { $0.hold = hold } }
@@ -275,7 +278,7 @@ extension AppendRequest.Content {
         switch self {
         case .submission(let submission): submission.requestDigest
         case .controls(_, _, let digest): digest
-        case .waiver: []
+        case .waiver, .retraction: []
         }
     }
 }

@@ -151,6 +151,8 @@ struct CommandFailure: Error {
             self.init(
                 .failed, "the rejection at position \(position) is \(state.rawValue): nothing was "
                     + "done; see `daybook rejections show \(position)`")
+        case .retractionBehind, .rowRetracted, .rowsReferred:
+            self.init(.failed, "the log changed meanwhile; run the command again")
         case .closed: self.init(.failed, "the ledger is closed")
         }
     }

@@ -57,6 +57,21 @@ final class ScriptedLedger: LedgerService {
         ledger.waive(rejections, waiver, completion: completion)
     }
 
+    func plan(_ request: RetractionRequest) throws(RetractionError) -> RetractionPlan {
+        try ledger.plan(request)
+    }
+
+    func extend(_ plan: RetractionPlan) throws(RetractionError) -> RetractionPlan {
+        try ledger.extend(plan)
+    }
+
+    func retract(
+        _ plan: RetractionPlan,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
+    ) {
+        ledger.retract(plan, completion: completion)
+    }
+
     func check(
         _ batch: JudgedBatch, dictionary: String
     ) async throws(LedgerError) -> [Receipt.RejectedRow] {

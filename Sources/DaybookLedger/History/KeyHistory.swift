@@ -19,6 +19,8 @@ public struct KeyHistory: Sendable {
     public let next: Position?
     /// The log was looked through up to here.
     public let position: Position
+    /// The positions of the rows that nothing took back.
+    let standing: [Position]
 
     /// Looks through the log. Segments without rows of the table are passed over; of the others
     /// every row is, as bytes. Blocks on the disk.
@@ -50,6 +52,7 @@ public struct KeyHistory: Sendable {
         }
         self.key = key
         position = end
+        standing = search.standing
         next = search.hasMore ? search.events.last?.position : nil
         presence =
             search.standing.isEmpty ? search.count > 0 ? .retracted : .absent : .present

@@ -134,6 +134,10 @@ extension Problem {
                 .conflict, "rejection-closed", title: "The rejection is no longer open",
                 detail: "the rejection at position \(position) is \(state.rawValue): nothing was "
                     + "done; see /v1/rejections/\(position)")
+        case .retractionBehind, .rowRetracted, .rowsReferred:
+            self = Problem(
+                .conflict, "retraction-overtaken", title: "The log has changed meanwhile",
+                detail: "nothing was retracted: send the request again")
         case .clockHeld(let seconds):
             self = Problem(
                 .serviceUnavailable, "clock-held", title: "The wall clock jumped",
