@@ -70,13 +70,25 @@ struct Why: AsyncParsableCommand {
     }
 
     /// How far a running server's log is durable: beside it, the last events show a moment later.
+    /// One that does not answer is not waited for: the log is there to be read.
     private func durablePosition() async throws -> Int64 {
         struct Status: Decodable { let durable_position: Int64 }
-        guard let client = LocalClient(dataFolder: settings.dataFolder),
-            let status = try? await client.status()
-        else { return 0 }
+        guard let client = LocalClient(dataFolder: settings.dataFolder) else { return 0 }
+        let status = try? await withThrowingTaskGroup(of: Data?.self) { tasks in
+            tasks.addTask { try await client.status() }
+            tasks.addTask {
+                try await Task.sleep(for: .seconds(Why.answerSeconds))
+                return nil
+            }
+            defer { tasks.cancelAll() }
+            return try await tasks.next() ?? nil
+        }
+        guard let status else { return 0 }
         return try JSONDecoder().decode(Status.self, from: status).durable_position
     }
+
+    /// How long a running server may take to say how far it is.
+    private static let answerSeconds = 2.0
 
     private func history(reaching end: Int64) throws -> (KeyHistory, ledger: String) {
         var log = try LogReader.open(folder: settings.dataFolder)
