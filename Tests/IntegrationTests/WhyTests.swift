@@ -136,7 +136,7 @@ extension Integration {
                     let read = try JSONDecoder().decode(History.self, from: http.body)
                     #expect(read.events.map(\.position) == [verdicts.position])
                 }
-                // A server that hangs is not waited for.
+                // It needs nothing of the server: not even that it goes on.
                 daybook.process?.signal(SIGSTOP)
                 defer { daybook.process?.signal(SIGCONT) }
                 let found = try daybook.run(
