@@ -136,6 +136,13 @@ extension Integration {
                     let read = try JSONDecoder().decode(History.self, from: http.body)
                     #expect(read.events.map(\.position) == [verdicts.position])
                 }
+                // It needs nothing of the server: not even that it goes on.
+                daybook.process?.signal(SIGSTOP)
+                defer { daybook.process?.signal(SIGCONT) }
+                let found = try daybook.run(
+                    ["why", "payments", "Fjord, AS", "AB-1"], timeoutSeconds: 30)
+                #expect(found.status == 0, "\(found.errorText)")
+                #expect(found.text.hasPrefix("payments Fjord, AS AB-1: present, from http\n"))
                 let none = try daybook.run(["why", "readings", "1"])
                 #expect(none.status == 2 && none.errorText.contains("log cat --table readings"))
             }

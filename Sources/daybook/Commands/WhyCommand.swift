@@ -3,7 +3,6 @@ import DaybookBackup
 import DaybookLedger
 import DaybookSegments
 import DaybookServer
-import Foundation
 
 /// `daybook why`
 struct Why: AsyncParsableCommand {
@@ -49,8 +48,7 @@ struct Why: AsyncParsableCommand {
 
     func run() async throws {
         let command = self
-        let end = try await durablePosition()
-        let (history, ledger) = try await offPool { try command.history(reaching: end) }
+        let (history, ledger) = try await offPool { try command.history() }
         let isThere = history.presence != .absent
         let backups = isThere ? try await offPool { command.listing() } : .listed([])
         if json {
@@ -69,22 +67,9 @@ struct Why: AsyncParsableCommand {
         }
     }
 
-    /// How far a running server's log is durable: beside it, the last events show a moment later.
-    private func durablePosition() async throws -> Int64 {
-        struct Status: Decodable { let durable_position: Int64 }
-        guard let client = LocalClient(dataFolder: settings.dataFolder),
-            let status = try? await client.status()
-        else { return 0 }
-        return try JSONDecoder().decode(Status.self, from: status).durable_position
-    }
-
-    private func history(reaching end: Int64) throws -> (KeyHistory, ledger: String) {
-        var log = try LogReader.open(folder: settings.dataFolder)
-        let deadline = ContinuousClock.now + .seconds(Why.patienceSeconds)
-        while log.durable.position < end, ContinuousClock.now < deadline {
-            Thread.sleep(forTimeInterval: 0.01)
-            log = try LogReader.open(folder: settings.dataFolder)
-        }
+    /// Beside a running server all that it has acknowledged is seen: its head file says so much.
+    private func history() throws -> (KeyHistory, ledger: String) {
+        let log = try LogReader.open(folder: settings.dataFolder)
         guard let catalog = try PastCatalogs.inForce(of: log, segmentStarts: log.segmentStarts)
         else {
             throw CommandFailure(
@@ -101,9 +86,6 @@ struct Why: AsyncParsableCommand {
         let history = try KeyHistory(of: asked, by: catalog, in: log, after: after)
         return (history, log.ledger.description)
     }
-
-    /// How long a running server's log may take to show what is durable.
-    private static let patienceSeconds = 10.0
 
     private func listing() -> HistoryBackups {
         do {
