@@ -99,7 +99,7 @@ extension LogSource {
 
 extension LogError {
     /// Every checksum of the block held, so a record that cannot be read is its writer's fault.
-    static func unreadable(_ block: DurableBlock) -> LogError {
+    public static func unreadable(_ block: DurableBlock) -> LogError {
         .corrupt(
             Corruption(
                 file: "block \(block.number)", offset: 0, position: block.firstPosition,

@@ -135,7 +135,8 @@ struct ProjectionLoop: Sendable {
                     try Checkpoints.move(connection, moving.map { ($0.name, $0.from) }, to: head)
                     let step = ProjectionStep(
                         connection, into: .init(schema: options.schema),
-                        transcoders: transcoders, participants: moving)
+                        transcoders: transcoders, participants: moving,
+                        retractions: .asTheyCome(engine))
                     try step.apply(blocks)
                 }
                 board.move(moving.map(\.name), to: head.position)

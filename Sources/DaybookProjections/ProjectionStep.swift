@@ -28,6 +28,9 @@ final class ProjectionStep {
     private let transcoders: TranscoderSet
     /// Batches from here on are not applied.
     private let end: Position
+    /// What is done about rows that were retracted.
+    private let retractions: RetractionHandling
+    private let known: RetractedRows
     /// Whether rejections get their states; else somebody sets them when all pieces are there.
     private let setsStates: Bool
     /// Tables that take part, by name: rows below the position are there already.
@@ -70,8 +73,10 @@ final class ProjectionStep {
     init(
         _ connection: PostgresConnection, into destination: Destination,
         transcoders: TranscoderSet, participants: [Participant], end: Position = .max,
-        setsStates: Bool = true
+        retractions: RetractionHandling, setsStates: Bool = true
     ) {
+        self.retractions = retractions
+        known = retractions.known
         self.connection = connection
         self.destination = destination
         self.transcoders = transcoders
@@ -97,6 +102,40 @@ final class ProjectionStep {
     ///
     /// - Throws: `ProjectionFault.cannotApply` for the projection that cannot go on.
     func apply(_ blocks: ArraySlice<DurableBlock>) throws {
+        guard case .asTheyCome(let log) = retractions else { return try applyRun(blocks) }
+        // What comes after a retraction may have the keys of what it takes back.
+        var start = blocks.startIndex
+        for place in blocks.indices where blocks[place].firstPosition < end {
+            guard let stored = try blocks[place].retraction() else { continue }
+            try applyRun(blocks[start...place])
+            try takeBack(stored, log)
+            start = place + 1
+        }
+        try applyRun(blocks[start...])
+    }
+
+    /// Takes the rows of a retraction out of what takes part in it.
+    private func takeBack(_ stored: StoredRetraction, _ log: any LogSource) throws {
+        let work = TakeBack(
+            connection: connection, destination: destination, transcoders: transcoders, log: log,
+            stored: stored)
+        for table in try work.touchedTables().sorted() {
+            if let from = tables[table], from <= stored.position {
+                try refusing(table) { try work.deleteRows(of: table) }
+            }
+            for fold in folds[table] ?? [] where fold.from <= stored.position {
+                let plan = fold.fold.plan
+                try refusing(plan.aggregate.name) { try work.remake(plan) }
+            }
+        }
+        if let audit, audit <= stored.position {
+            try refusing(auditProjectionName) { try work.reopenRejections() }
+        }
+    }
+
+    /// Applies blocks between which nothing is taken back.
+    private func applyRun(_ blocks: ArraySlice<DurableBlock>) throws {
+        if blocks.isEmpty { return }
         if let run = try streamedRun(of: blocks) {
             let buffer = buffer(of: run)
             try copy(run) { writer in
@@ -114,6 +153,7 @@ final class ProjectionStep {
         for (run, buffer) in buffers {
             try copy(run) { try $0.write(buffer.sink.unsafeBytes) }
         }
+        buffers = [:]
         try writeGroups()
         try auditRows.write(copyAudit)
         if setsStates {
@@ -198,7 +238,13 @@ final class ProjectionStep {
         let rejectionBranch = reader.schema.rejectionBranch
         var position = facts.position
         var rejectedCount = 0
+        let hasGone = known.intersects(position..<position + Position(reader.rowCount))
         while let branch = try reader.nextBranch() {
+            if hasGone, branch < reader.schema.tables.count, known.contains(position) {
+                try reader.skipRow(branch)
+                position += 1
+                continue
+            }
             if let sinks, branch == sinks.run.branch {
                 do {
                     try take(&reader.cursor, position: position, sinks)
@@ -267,6 +313,7 @@ final class ProjectionStep {
                     plan.upsert(into: SQL.identifier(destination.schema, name)), parameters)
             }
         }
+        groups = []
     }
 
     private func buffer(of run: TableRun) -> Buffer {

@@ -30,7 +30,8 @@ import Testing
         let step = ProjectionStep(
             try PostgresConnection(.init(conninfo: world.conninfo)), into: .init(schema: "public"),
             transcoders: TranscoderSet(catalog: world.catalog),
-            participants: [.init(name: name, from: from)], end: end)
+            participants: [.init(name: name, from: from)], end: end,
+            retractions: .known(RetractedRows()))
         let blocks = try world.log.blocks(from: 0, byteLimit: 1 << 20)[...]
         let fault = #expect(throws: ProjectionFault.self) { try step.apply(blocks) }
         guard case .contradiction(let words) = fault else {

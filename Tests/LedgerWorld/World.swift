@@ -131,6 +131,29 @@ final class World: Sendable {
         _ = try log.append(builder)
     }
 
+    /// Appends one of the ledger's own events, alone in its block.
+    func append(_ control: Control) throws {
+        var builder = BlockBuilder(schema: log.schema)
+        let (position, time) = (log.durable.position, log.lastReceivedAt + 1_000_000)
+        let facts = BatchFacts(
+            position: position, receivedAt: time, clock: time, id: World.batchID(position),
+            source: "system", principal: "system", dictionary: catalog.version, table: "",
+            format: "control")
+        let branch = log.schema.controlBranch
+        let leaf = builder.append(facts, rowCount: 1, rejectedCount: 0) {
+            $0.append(control: control, branch: branch)
+        }
+        try #require(leaf != nil)
+        _ = try log.append(builder)
+    }
+
+    /// Takes back the accepted rows in the ranges.
+    func retract(_ spans: [Range<Position>]) throws {
+        var rows = RetractedRows()
+        rows.add(spans)
+        try append(Retraction(note: "a test", principal: "tester").control(of: rows.spans))
+    }
+
     /// Appends a block of jobs whose ids are their positions.
     func appendJobs(_ count: Int) throws {
         let start = log.durable.position

@@ -210,7 +210,7 @@ public struct BackupVerifier {
         let layout = RowLayout(table)
         let damage = DamageNotes()
         let found = FoundRows(entry, of: source, table: table, layout: layout, damage: damage)
-        let expected = LogRows(
+        let expected = try LogRows(
             log, catalog: catalog, table: table.name, shape: layout,
             positions: 0..<source.head.position)
         let comparison = RowComparison(

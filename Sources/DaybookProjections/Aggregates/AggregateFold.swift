@@ -44,6 +44,8 @@ final class AggregateFold {
     private var layouts: [[String]: Layout] = [:]
     private var layout = Layout(columns: [], places: [])
     private let fields: UnsafeMutableBufferPointer<CopyField>
+    /// Only groups that this one has are folded; nil folds all.
+    private let wanted: AggregateFold?
 
     /// Bounds what a transaction keeps in memory.
     private static let groupCountMax = 1 << 16
@@ -51,8 +53,9 @@ final class AggregateFold {
     private static let wholeMax: Int128 = 1 << 125
     private static let fieldCountMax = Table.columnCountMax + 1
 
-    init(_ plan: AggregatePlan) {
+    init(_ plan: AggregatePlan, only wanted: AggregateFold? = nil) {
         self.plan = plan
+        self.wanted = wanted
         cutters = plan.groups.map { group in
             group.function.map { TimeCutter($0, timeZone: plan.aggregate.timeZone) }
         }
@@ -80,6 +83,7 @@ final class AggregateFold {
         for (place, group) in plan.groups.enumerated() {
             appendKey(place, group, field(group.source), row)
         }
+        if let wanted, !wanted.index.contains(key.unsafeBytes) { return }
         let (number, isNew) = index.number(of: key.unsafeBytes)
         if isNew {
             for _ in plan.measures { tallies.append(Tally()) }
@@ -196,6 +200,30 @@ final class AggregateFold {
         init(_ column: AggregateColumn) { self.column = column }
     }
 
+    /// The key's values of all groups, an array for every column of the key; nothing is begun anew.
+    func groupParameters() -> [PostgresValue?] {
+        precondition(!isEmpty, "there is something to name")
+        let buffers = plan.writtenColumns.filter { if case .group = $0.role { true } else { false } }
+            .map(ColumnBuffer.init)
+        for number in 0..<index.count { appendKey(number, to: buffers) }
+        return buffers.map { $0.array(count: index.count) }
+    }
+
+    private func appendKey(_ number: Int, to buffers: [ColumnBuffer]) {
+        index.withKey(number) { key in
+            var place = 0
+            for buffer in buffers {
+                guard case .group = buffer.column.role else { break }
+                let length = Int32(
+                    bigEndian: key.loadUnaligned(fromByteOffset: place, as: Int32.self))
+                let end = place + 4 + Int(max(length, 0))
+                buffer.sink.append(raw: UnsafeRawBufferPointer(rebasing: key[place..<end]))
+                if length < 0 { buffer.hasNull = true }
+                place = end
+            }
+        }
+    }
+
     /// The values of all groups, an array for every written column in the order of `upsert`; and
     /// begins anew.
     func takeParameters() -> [PostgresValue?] {
@@ -203,19 +231,7 @@ final class AggregateFold {
         let buffers = plan.writtenColumns.map(ColumnBuffer.init)
         let groupCount = index.count
         for number in 0..<groupCount {
-            index.withKey(number) { key in
-                var place = 0
-                for buffer in buffers {
-                    guard case .group = buffer.column.role else { break }
-                    let length = Int32(
-                        bigEndian: key.loadUnaligned(fromByteOffset: place, as: Int32.self))
-                    let end = place + 4 + Int(max(length, 0))
-                    buffer.sink.append(
-                        raw: UnsafeRawBufferPointer(rebasing: key[place..<end]))
-                    if length < 0 { buffer.hasNull = true }
-                    place = end
-                }
-            }
+            appendKey(number, to: buffers)
             for buffer in buffers {
                 let first = number * plan.measures.count
                 switch buffer.column.role {

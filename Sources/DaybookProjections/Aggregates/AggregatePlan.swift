@@ -92,6 +92,22 @@ struct AggregatePlan {
             """
     }
 
+    /// Deletes groups: a parameter for every column of the key, an array of the values of all
+    /// groups.
+    func delete(from target: String) -> String {
+        let key = columns.filter { if case .group = $0.role { true } else { false } }
+        let arrays = key.indices.map { "$\($0 + 1)::\(key[$0].sqlType)[]" }
+        let names = key.indices.map { "c\($0)" }.joined(separator: ", ")
+        let matches = key.enumerated().map { place, column in
+            // Only what may be null is compared in the way that no join is faster for.
+            "t.\(SQLText.identifier(column.name)) "
+                + (column.isOptional ? "IS NOT DISTINCT FROM" : "=") + " k.c\(place)"
+        }
+        return "DELETE FROM \(target) AS t"
+            + " USING unnest(\(arrays.joined(separator: ", "))) AS k (\(names))"
+            + " WHERE \(matches.joined(separator: " AND "))"
+    }
+
     /// The sum of no value is null, as in SQL.
     private func added(_ name: String) -> String {
         "\(name) = coalesce(t.\(name) + excluded.\(name), t.\(name), excluded.\(name))"

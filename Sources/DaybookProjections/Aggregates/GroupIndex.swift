@@ -36,6 +36,18 @@ struct GroupIndex: ~Copyable {
         return (number, true)
     }
 
+    /// Whether there is such a key.
+    func contains(_ key: UnsafeRawBufferPointer) -> Bool {
+        let hash = GroupIndex.hash(key, seed: seed)
+        var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
+        while slots[slot] != 0 {
+            let number = Int(slots[slot]) - 1
+            if hashes[number] == hash, isEqual(number, key) { return true }
+            slot = (slot + 1) & (slots.count - 1)
+        }
+        return false
+    }
+
     /// Calls `body` with the bytes of a key.
     func withKey<Result>(_ number: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         body(

@@ -9,11 +9,14 @@ final class AuditRows {
     private var rejections = ByteSink(capacity: 4096)
     private var codes = ByteSink(capacity: 4096)
     private var closings = ByteSink(capacity: 1024)
+    private var retractions = ByteSink(capacity: 1024)
     /// The first rejections of the rows that were closed.
     private var closed: [Position] = []
 
     /// The audit's tables, in the order in which rows go to them.
-    static let tables = ["batches", "rejections", "rejection_codes", "rejection_closings"]
+    static let tables = [
+        "batches", "rejections", "rejection_codes", "rejection_closings", "retractions",
+    ]
 
     /// Takes a batch, whose rows were all taken.
     func add(
@@ -53,7 +56,30 @@ final class AuditRows {
 
     /// Takes one of the ledger's own events.
     func add(_ control: Control, at position: Position, of facts: BatchFacts) throws {
-        guard control.kind == Waiver.kind else { return }
+        switch control.kind {
+        case Waiver.kind: try addWaiver(control, at: position, of: facts)
+        case Retraction.kind: try addRetraction(control, at: position, of: facts)
+        default: break
+        }
+    }
+
+    private func addRetraction(
+        _ control: Control, at position: Position, of facts: BatchFacts
+    ) throws {
+        guard let retraction = Retraction(text: control.text) else {
+            throw ProjectionFault.cannotApply(
+                projection: auditProjectionName,
+                reason: "the retraction at position \(position) has a text that is none")
+        }
+        for span in control.refersTo {
+            try AuditTranscoder.append(
+                retraction, of: span, at: position, of: facts, to: &retractions)
+        }
+    }
+
+    private func addWaiver(
+        _ control: Control, at position: Position, of facts: BatchFacts
+    ) throws {
         guard let waiver = Waiver(text: control.text) else {
             throw ProjectionFault.cannotApply(
                 projection: auditProjectionName,
@@ -74,8 +100,8 @@ final class AuditRows {
         closed.append(closing.rejection)
     }
 
-    /// Writes all of it, a COPY a table that has something; `copy` is told the table, its columns
-    /// and its rows.
+    /// Writes all of it, a COPY a table that has something, and begins anew; `copy` is told the
+    /// table, its columns and its rows.
     func write(
         _ copy: (_ table: String, _ columns: [String], UnsafeRawBufferPointer) throws -> Void
     ) throws {
@@ -83,6 +109,12 @@ final class AuditRows {
         try copy("rejections", AuditTranscoder.rejectionColumns, rejections.unsafeBytes)
         try copy("rejection_codes", AuditTranscoder.codeColumns, codes.unsafeBytes)
         try copy("rejection_closings", AuditTranscoder.closingColumns, closings.unsafeBytes)
+        try copy("retractions", AuditTranscoder.retractionColumns, retractions.unsafeBytes)
+        batches.removeAll()
+        rejections.removeAll()
+        codes.removeAll()
+        closings.removeAll()
+        retractions.removeAll()
     }
 
     /// Brings the state of closed rejections up to date, after `write`.
@@ -91,6 +123,7 @@ final class AuditRows {
     func updateStates(_ connection: PostgresConnection, in schema: String) throws {
         if closed.isEmpty { return }
         let list = closed.map(String.init).joined(separator: ",")
+        closed = []
         try AuditRows.updateStates(
             connection, in: schema, where: "c.rejection = ANY ('{\(list)}'::bigint[])")
     }

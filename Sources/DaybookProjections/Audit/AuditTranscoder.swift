@@ -18,6 +18,11 @@ enum AuditTranscoder {
         "rejection", "state", "position", "batch_id", "received_at", "principal", "note",
     ]
 
+    static let retractionColumns = [
+        "first_position", "end_position", "position", "batch_id", "received_at", "principal",
+        "note",
+    ]
+
     static func appendBatch(
         _ facts: BatchFacts, rowCount: Int, rejectedCount: Int, to sink: inout ByteSink
     ) throws(AvroDecodingError) {
@@ -84,6 +89,20 @@ enum AuditTranscoder {
         append(facts.receivedAt - PostgresEpoch.microseconds, to: &sink)
         append(text: closing.principal, to: &sink)
         append(text: closing.note, to: &sink)
+    }
+
+    static func append(
+        _ retraction: Retraction, of span: Range<Position>, at position: Position,
+        of facts: BatchFacts, to sink: inout ByteSink
+    ) throws(AvroDecodingError) {
+        sink.append(bigEndian: Int16(retractionColumns.count))
+        append(span.lowerBound, to: &sink)
+        append(span.upperBound, to: &sink)
+        append(position, to: &sink)
+        try UUIDText.append(facts.id.utf8, to: &sink)
+        append(facts.receivedAt - PostgresEpoch.microseconds, to: &sink)
+        append(text: retraction.principal, to: &sink)
+        append(text: retraction.note, to: &sink)
     }
 
     /// A `text[]` of one dimension. (PostgreSQL, `array_recv` in `arrayfuncs.c`.)

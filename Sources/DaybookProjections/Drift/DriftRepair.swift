@@ -57,6 +57,14 @@ extension DriftCheck {
             throw DriftError.notRepaired(
                 "\(name) has gone back to position \(head.position) meanwhile: run it again")
         }
+        var isRetracted = false
+        try log.forEachRetraction(below: head.position) {
+            if $0.position >= position { isRetracted = true }
+        }
+        if isRetracted {
+            throw DriftError.notRepaired(
+                "rows were retracted while \(name) was compared: run it again")
+        }
         let keyColumns = shape.key.map {
             "\(SQL.identifier(shape.columns[$0].name)) \(shape.columns[$0].sqlType)"
         }

@@ -44,14 +44,14 @@ struct ExpectedRows {
     /// All rows after the events below `position`. `live` is the table that they are compared with.
     func all(at position: Position, of log: any LogSource, live: String) throws -> any RowSide {
         switch kind {
-        case .table(let table): return rows(of: table, log, 0..<position)
+        case .table(let table): return try rows(of: table, log, 0..<position)
         case .aggregate(let plan, let table):
             try connection.execute("DROP TABLE IF EXISTS \(temporary)")
             let ddl = plan.aggregate.ddl(of: table, schema: "pg_temp")
             for statement in [ddl.createTable] + ddl.keyStatements {
                 try connection.execute(statement)
             }
-            try fold(plan, rows(of: table, log, 0..<position))
+            try fold(plan, try rows(of: table, log, 0..<position))
             try takeNearSums(plan, from: live)
             return TableRows(connection, from: temporary, shape: shape)
         }
@@ -72,7 +72,7 @@ struct ExpectedRows {
             }
             return kept.rows
         case .aggregate(let plan, let table):
-            try fold(plan, rows(of: table, log, positions))
+            try fold(plan, try rows(of: table, log, positions))
             let found = HeldRows()
             let source =
                 "\(temporary) AS t WHERE EXISTS"
@@ -86,8 +86,8 @@ struct ExpectedRows {
 
     private func rows(
         of table: Table, _ log: any LogSource, _ positions: Range<Position>
-    ) -> LogRows {
-        LogRows(
+    ) throws(LogError) -> LogRows {
+        try LogRows(
             log, catalog: catalog, table: table.name, shape: RowLayout(table),
             positions: positions)
     }

@@ -9,18 +9,24 @@ public struct LogRows: RowSide {
     private let table: String
     let shape: RowLayout
     private let positions: Range<Position>
+    /// What was retracted below the positions' end.
+    private let retracted: RetractedRows
 
-    /// The rows of `table` whose batches begin in `positions`, which ends between two batches.
+    /// The rows of `table` whose batches begin in `positions`, which ends between two batches, but
+    /// for those that were retracted below that end.
+    ///
+    /// - Throws: `LogError` if the log cannot be read.
     public init(
         _ log: any LogSource, catalog: Catalog, table: String, shape: RowLayout,
         positions: Range<Position>
-    ) {
+    ) throws(LogError) {
         precondition(positions.lowerBound >= 0, "positions start at 0")
         self.log = log
         self.catalog = catalog
         self.table = table
         self.shape = shape
         self.positions = positions
+        retracted = try RetractedRows(of: log, below: positions.upperBound)
     }
 
     /// How much of the log is read at a time, in bytes of blocks.
@@ -28,7 +34,8 @@ public struct LogRows: RowSide {
 
     /// Folds the log once.
     public func forEachRow(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-        let fold = Fold(transcoders: TranscoderSet(catalog: catalog), shape: shape)
+        let fold = Fold(
+            transcoders: TranscoderSet(catalog: catalog), shape: shape, retracted: retracted)
         var position = positions.lowerBound
         while position < positions.upperBound {
             for block in try log.blocks(from: position, byteLimit: LogRows.readByteLimit) {
@@ -47,13 +54,15 @@ public struct LogRows: RowSide {
     private final class Fold {
         private let transcoders: TranscoderSet
         private let shape: RowLayout
+        private let retracted: RetractedRows
         private var arrangements: [TableRun: RowArrangement] = [:]
         private var written = ByteSink(capacity: 1024)
         private var arranged = ByteSink(capacity: 1024)
 
-        init(transcoders: TranscoderSet, shape: RowLayout) {
+        init(transcoders: TranscoderSet, shape: RowLayout, retracted: RetractedRows) {
             self.transcoders = transcoders
             self.shape = shape
+            self.retracted = retracted
         }
 
         func pass(
@@ -61,8 +70,9 @@ public struct LogRows: RowSide {
         ) throws {
             let (run, transcoder, arrangement) = try plan(reader)
             var position = reader.facts.position
+            let hasGone = retracted.intersects(position..<position + Position(reader.rowCount))
             while let branch = try reader.nextBranch() {
-                if branch == run.branch {
+                if branch == run.branch, !(hasGone && retracted.contains(position)) {
                     written.removeAll()
                     try transcoder.append(&reader.cursor, position: position, to: &written)
                     if arrangement.isIdentity {

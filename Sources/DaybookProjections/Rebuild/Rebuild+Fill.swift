@@ -35,6 +35,8 @@ extension Rebuild {
         /// The table whose rows are copied or folded; nil for the audit.
         let table: Table?
         let baseRowCount: Int
+        /// All that was retracted up to the filling's end.
+        let retracted: RetractedRows
         let transcoders: @Sendable () -> TranscoderSet
         let connect: @Sendable () throws -> PostgresConnection
         let isStopping: @Sendable () -> Bool
@@ -48,14 +50,16 @@ extension Rebuild {
         let aggregate = catalog.aggregate(named: name)
         let table = catalog.table(named: aggregate?.table ?? name)
         let start = options.base?.head.position ?? 0
+        let log = try source()
         let fill = Fill(
             PieceSource(
-                try source(), positions: start..<end.position, done: done,
+                log, positions: start..<end.position, done: done,
                 rowCount: options.pieceRowCount * (aggregate == nil ? 1 : 20)),
             base: try table.flatMap { try options.base?.rows(of: $0.name) },
             eventCountBefore: start + done.reduce(0) { $0 + Int64($1.count) })
         let copying = Copying(
             name: name, table: table, baseRowCount: options.pieceRowCount,
+            retracted: try RetractedRows(of: log, below: end.position),
             transcoders: { [catalog] in TranscoderSet(catalog: catalog) },
             connect: connect, isStopping: isStopping)
         let count = aggregate == nil ? max(1, options.connectionCount) : 1
@@ -116,7 +120,8 @@ extension Rebuild {
                         connection, into: ProjectionTables.destination, transcoders: transcoders,
                         participants: [
                             .init(name: copying.name, from: piece.positions.lowerBound)
-                        ], end: piece.positions.upperBound, setsStates: false)
+                        ], end: piece.positions.upperBound,
+                        retractions: .known(copying.retracted), setsStates: false)
                     try step.apply(piece.blocks)
                 }
                 fill.state.withLock { $0.eventCount += Int64(piece.positions.count) }
@@ -131,7 +136,8 @@ extension Rebuild {
         _ base: any BaseRows, of table: Table, _ transcoders: TranscoderSet, _ copying: Copying,
         _ fill: Fill, _ connection: PostgresConnection
     ) throws {
-        let transcoder = try BaseTranscoder(base.schema, table: table)
+        let transcoder = try BaseTranscoder(
+            base.schema, table: table, without: copying.retracted)
         let target = SQL.identifier(ProjectionTables.buildSchema, copying.name)
         func take() throws -> ContainerBlock? {
             if copying.isStopping() { throw RebuildError.stopped }

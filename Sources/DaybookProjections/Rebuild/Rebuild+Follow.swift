@@ -59,7 +59,7 @@ extension Rebuild {
                 let step = ProjectionStep(
                     connection, into: ProjectionTables.destination, transcoders: transcoders,
                     participants: [.init(name: name, from: head.position)],
-                    end: reached.position)
+                    end: reached.position, retractions: .asTheyCome(log))
                 try step.apply(blocks)
                 try RebuildRecord.move(connection, name, .following, to: reached)
             }

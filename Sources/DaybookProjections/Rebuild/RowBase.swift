@@ -25,14 +25,18 @@ public protocol BaseRows: AnyObject, Sendable {
 /// Turns rows of a base into rows of a COPY.
 public struct BaseTranscoder: Sendable {
     private let transcoder: RowTranscoder
+    private let retracted: RetractedRows
 
     /// The columns of a COPY of these rows, in order; `ledger_position` last.
     public var columns: [String] { transcoder.columns }
 
-    /// A transcoder to `table` from rows of `schema`.
+    /// A transcoder to `table` from rows of `schema`, which passes over those that were retracted.
     ///
     /// - Throws: `RebuildError.unreadableBase` if they cannot be read as the table's.
-    public init(_ schema: AvroSchema.Record, table: Table) throws(RebuildError) {
+    public init(
+        _ schema: AvroSchema.Record, table: Table, without retracted: RetractedRows = .init()
+    ) throws(RebuildError) {
+        self.retracted = retracted
         guard let last = schema.fields.last, last.name == Table.positionColumn,
             last.schema == .long()
         else {
@@ -63,7 +67,7 @@ public struct BaseTranscoder: Sendable {
             for _ in 0..<piece.count {
                 sink.removeAll()
                 try append(&cursor, to: &sink)
-                try body(sink.unsafeBytes)
+                if sink.count > 0 { try body(sink.unsafeBytes) }
             }
             guard cursor.isAtEnd else { throw AvroDecodingError.bytesLeft(cursor.remaining) }
         }
@@ -82,8 +86,11 @@ public struct BaseTranscoder: Sendable {
     private func append(
         _ cursor: inout ByteCursor, to sink: inout ByteSink
     ) throws(AvroDecodingError) {
+        let start = sink.count
         try transcoder.appendColumns(&cursor, to: &sink)
+        let position = try cursor.readLong()
+        if retracted.contains(position) { return sink.truncate(to: start) }
         sink.append(bigEndian: Int32(8))
-        sink.append(bigEndian: try cursor.readLong())
+        sink.append(bigEndian: position)
     }
 }
