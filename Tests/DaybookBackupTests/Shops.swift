@@ -65,6 +65,8 @@ struct Shops {
         let position: Position
         let table: String
         let text: String
+        /// The event that took it back, if one did.
+        var retraction: Position?
     }
 
     /// All accepted rows.
@@ -73,10 +75,14 @@ struct Shops {
     private(set) var ends: [(position: Position, receivedAt: Microseconds)] = [(0, 0)]
     private var shops: [String] = []
     private var nextID: Int64 = 1
+    /// Ids of sales that were taken back.
+    private var freeIDs: [Int64] = []
 
     /// What a table holds at a position.
     func rows(of table: String, at position: Position) -> String {
-        events.filter { $0.table == table && $0.position < position }.map(\.text)
+        events.filter {
+            $0.table == table && $0.position < position && $0.retraction ?? .max >= position
+        }.map(\.text)
             .joined(separator: "\n")
     }
 
@@ -105,6 +111,26 @@ struct Shops {
             end += Position(batch.rows.count)
             ends.append((end, time))
         }
+        if Int.random(in: 0..<4, using: &random) == 0 { try retract(from: world, &random) }
+    }
+
+    /// Takes some sales back; their ids may come again.
+    private mutating func retract(
+        from world: World, _ random: inout SeededGenerator
+    ) throws {
+        let standing = events.indices.filter {
+            events[$0].table == "sales" && events[$0].retraction == nil
+        }
+        let chosen = standing.shuffled(using: &random).prefix(Int.random(in: 1...9, using: &random))
+        if chosen.isEmpty { return }
+        let place = world.log.durable.position
+        for index in chosen {
+            events[index].retraction = place
+            let id = events[index].text.split(separator: "|")[1]
+            if let id = Int64(id) { freeIDs.append(id) }
+        }
+        try world.retract(chosen.map { events[$0].position..<events[$0].position + 1 })
+        ends.append((place + 1, world.log.lastReceivedAt))
     }
 
     private mutating func shop(
@@ -127,8 +153,9 @@ struct Shops {
         _ position: Position, _ random: inout SeededGenerator
     ) -> World.Row {
         // Ids come in no order, so that files are not sorted by chance.
-        let id = nextID * 7919 % 1_000_003 * (nextID.isMultiple(of: 2) ? 1 : -1)
+        var id = nextID * 7919 % 1_000_003 * (nextID.isMultiple(of: 2) ? 1 : -1)
         nextID += 1
+        if Bool.random(using: &random), let free = freeIDs.popLast() { id = free }
         let shop = shops.randomElement(using: &random) ?? ""
         let cents = Int64.random(in: -999_999_999...999_999_999, using: &random)
         let eighths = Int64.random(in: -800...800, using: &random)

@@ -57,7 +57,7 @@ enum Rules {
         return readings.first(where: code.contains).map { "\($0) outside the clock's own file" }
     }
 
-    static let noSharedThread = Rule.line("Nothing blocks the threads of Swift's tasks") { _, code in
+    static let noSharedThread = Rule.line("Nothing takes threads of Swift's tasks") { _, code in
         let shared = ["DispatchQueue.global(", "queue: .global(", "attributes: .concurrent"]
         guard shared.contains(where: code.contains) else { return nil }
         return "a queue that shares its threads with the cooperative pool; take a serial one"

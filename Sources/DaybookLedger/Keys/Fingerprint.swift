@@ -72,8 +72,9 @@ struct FingerprintSet {
 
     /// Marks the fingerprint of a durable row as free, for good.
     mutating func free(_ fingerprint: Fingerprint) {
+        let holder = position(of: fingerprint)
         precondition(
-            position(of: fingerprint).map { $0 != Fingerprint.freed } ?? false, "only what is taken is freed")
+            holder != nil && holder != Fingerprint.freed, "only what is taken is freed")
         young[fingerprint] = Fingerprint.freed
     }
 

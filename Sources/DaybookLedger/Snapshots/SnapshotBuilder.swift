@@ -149,8 +149,8 @@ final class SnapshotBuilder {
         if let last { try write(&gathered, isWhole ? last : nil) }
     }
 
-    /// Frees what the rows in the ranges took. Fingerprints are marked in the store at once, without
-    /// a head: whoever begins again before the next one finds them marked, and goes on.
+    /// Frees what the rows in the ranges took. Fingerprints are marked in the store at once,
+    /// without a head: whoever begins again before the next one finds them marked, and goes on.
     private func free(
         rowsIn spans: [Range<Position>], _ extraction: inout KeyExtraction,
         _ gathered: inout Gathered

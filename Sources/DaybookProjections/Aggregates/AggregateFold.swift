@@ -203,8 +203,7 @@ final class AggregateFold {
     /// The key's values of all groups, an array for every column of the key; nothing is begun anew.
     func groupParameters() -> [PostgresValue?] {
         precondition(!isEmpty, "there is something to name")
-        let buffers = plan.writtenColumns.filter { if case .group = $0.role { true } else { false } }
-            .map(ColumnBuffer.init)
+        let buffers = plan.keyColumns.map(ColumnBuffer.init)
         for number in 0..<index.count { appendKey(number, to: buffers) }
         return buffers.map { $0.array(count: index.count) }
     }

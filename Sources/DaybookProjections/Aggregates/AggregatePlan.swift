@@ -92,10 +92,15 @@ struct AggregatePlan {
             """
     }
 
+    /// The columns that tell groups apart.
+    var keyColumns: [AggregateColumn] {
+        columns.filter { if case .group = $0.role { true } else { false } }
+    }
+
     /// Deletes groups: a parameter for every column of the key, an array of the values of all
     /// groups.
     func delete(from target: String) -> String {
-        let key = columns.filter { if case .group = $0.role { true } else { false } }
+        let key = keyColumns
         let arrays = key.indices.map { "$\($0 + 1)::\(key[$0].sqlType)[]" }
         let names = key.indices.map { "c\($0)" }.joined(separator: ", ")
         let matches = key.enumerated().map { place, column in
