@@ -83,16 +83,29 @@ extension Rebuild {
     }
 
     /// Brings the new tables to where the live ones are, and opens a transaction by `snapshot` that
-    /// sees both there. Gives where the live ones are.
+    /// sees both there. Live tables that are behind are waited for as long as they come nearer.
+    /// Gives where the live ones are.
     private func align(
         _ head: inout TreeHead, _ connection: PostgresConnection, _ snapshot: PostgresConnection
     ) throws -> TreeHead? {
         let holder = try connect()
         let deadline = ContinuousClock.now + .seconds(Rebuild.lateSeconds)
+        var lastMove = (position: Position(-1), at: ContinuousClock.now)
         while true {
             try holder.execute("BEGIN")
             let live = try lockedCheckpoint(holder)
             let log = try source()
+            if let live, live.state == .running, live.head.position < head.position {
+                if live.head.position > lastMove.position {
+                    lastMove = (live.head.position, .now)
+                }
+                if ContinuousClock.now - lastMove.at < .seconds(Rebuild.lateSeconds) {
+                    try holder.execute("ROLLBACK")
+                    if isStopping() { throw RebuildError.stopped }
+                    Thread.sleep(forTimeInterval: 0.02)
+                    continue
+                }
+            }
             if let live, live.head.position > log.durable.position {
                 // The log shows it a moment later; the projector need not wait for that.
                 try holder.execute("ROLLBACK")
