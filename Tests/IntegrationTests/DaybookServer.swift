@@ -101,11 +101,40 @@ final class DaybookServer {
         if let postgres { environment["DAYBOOK_POSTGRES"] = postgres }
     }
 
-    /// Runs a command of the program on this ledger.
+    /// Runs a command of the program on this ledger. Of every import that ends well it is asserted
+    /// that no row is lost.
     func run(_ arguments: [String], timeoutSeconds: Double = 120) throws -> ToolResult {
-        try runTool(
+        let result = try runTool(
             daybookBinary, arguments, environment: environment, folder: folder.path,
             timeoutSeconds: timeoutSeconds)
+        if arguments.first == "import", result.status == 0, !arguments.contains("--help") {
+            expectNoRowLost(result.text)
+        }
+        return result
+    }
+
+    /// `rows = accepted + rejected`, in what an import printed: JSON, or words.
+    private func expectNoRowLost(_ text: String) {
+        struct Counts: Decodable {
+            let rows: Int64
+            let accepted: Int64
+            let rejected: Int64
+        }
+        var counts = (try? JSONDecoder().decode(Counts.self, from: Data(text.utf8))).map {
+            ($0.rows, $0.accepted, $0.rejected)
+        }
+        let words = #/([0-9,]+) rows?, ([0-9,]+) accepted, ([0-9,]+) rejected/#
+        if counts == nil, let match = text.firstMatch(of: words) {
+            let numbers = [match.1, match.2, match.3].compactMap {
+                Int64($0.replacing(",", with: ""))
+            }
+            if numbers.count == 3 { counts = (numbers[0], numbers[1], numbers[2]) }
+        }
+        guard let (rows, accepted, rejected) = counts else {
+            Issue.record("an import says how many rows it had: \(text)")
+            return
+        }
+        #expect(rows == accepted + rejected, "\(text)")
     }
 
     /// Runs a command that must succeed, and reads the JSON object that it prints.
