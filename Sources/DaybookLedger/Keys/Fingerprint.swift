@@ -73,7 +73,8 @@ struct FingerprintSet {
     /// Marks the fingerprint of a durable row as free, for good.
     mutating func free(_ fingerprint: Fingerprint) {
         precondition(
-            position(of: fingerprint).map { $0 != Fingerprint.freed } ?? false, "only what is taken is freed")
+            position(of: fingerprint).map { $0 != Fingerprint.freed } ?? false,
+            "only what is taken is freed")
         young[fingerprint] = Fingerprint.freed
     }
 
