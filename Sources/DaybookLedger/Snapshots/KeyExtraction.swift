@@ -38,7 +38,7 @@ struct KeyExtraction {
         do {
             try block.forEachBatch { reader in
                 addRequest(reader.facts, body)
-                try extract(&reader, layouts, within: [0..<Position.max], body)
+                try extract(&reader, layouts, within: nil, body)
             }
         } catch {
             throw .corrupt(
@@ -50,7 +50,8 @@ struct KeyExtraction {
     }
 
     /// Calls `body` with every key that accepted rows in the ranges took, and every rejection that
-    /// they corrected. Idempotency keys are not among them: what was sent stays sent.
+    /// they corrected. Idempotency keys and waivers are not among them: what was sent stays sent, and
+    /// what was waived waived.
     mutating func extract(
         rowsIn spans: [Range<Position>], of log: any LogSource, _ body: (ExtractedKey) -> Void
     ) throws(LogError) {
@@ -85,9 +86,9 @@ struct KeyExtraction {
 
     private mutating func extract(
         _ reader: inout BatchReader, _ layouts: [[KeyLayout]],
-        within spans: ArraySlice<Range<Position>>, _ body: (ExtractedKey) -> Void
+        within spans: ArraySlice<Range<Position>>?, _ body: (ExtractedKey) -> Void
     ) throws(AvroDecodingError) {
-        var wanted = AscendingSpans(spans)
+        var wanted = AscendingSpans(spans ?? [0..<Position.max])
         var position = reader.facts.position
         var corrections = reader.facts.corrects[...]
         func close(_ rejection: Position, _ set: Int) {
@@ -104,7 +105,7 @@ struct KeyExtraction {
             }
             if branch == reader.schema.controlBranch {
                 let control = try reader.readControl()
-                if control.kind == Waiver.kind, isWanted {
+                if control.kind == Waiver.kind, spans == nil {
                     for range in control.refersTo {
                         for rejection in range { close(rejection, places.waived) }
                     }

@@ -142,10 +142,10 @@ final class SnapshotBuilder {
     ) throws(LedgerError) {
         var gathered = try Gathered(self, indexes, store)
         var extraction = KeyExtraction(catalog: catalog, fingerprintKey: fingerprintKey)
-        // What was sent stays sent, and what was waived waived, whatever became of the rows.
-        let stays = [places.idempotency, places.waived]
+        // What was sent stays sent, whatever became of the rows.
+        let idempotency = places.idempotency
         let takesPart = { (key: ExtractedKey) in
-            stays.contains(key.set) || !passedOver.contains(key.position)
+            key.set == idempotency || !passedOver.contains(key.position)
         }
         var position = first
         var last: TreeHead?

@@ -181,6 +181,32 @@ struct RetractionPlanTests {
         #expect(throws: RetractionError.nothingLeft) { try bench.ledger.plan(second) }
     }
 
+    @Test("A text that was freed is free to a trial and to a row that is bad for another reason too")
+    func freedText() async throws {
+        let bench = try await bench()
+        try await bench.append("currencies", #"[{"code":"a"}]"#)
+        try await bench.append("payments", #"[{"account":"x","day":"2024-01-01","currency":"a"}]"#)
+        let bad = #"[{"account":"x","day":"2024-01-01","currency":"a","note":5}]"#
+        let taken = try await bench.append("payments", bad)
+        #expect(taken.brief == ["0 wrong_type(note) duplicate_key(account,day)"])
+        let request = Self.request(.row(table: "payments", key: ["x", "2024-01-01"]))
+        _ = try await bench.retract(request).get()
+        #expect(try await bench.append("payments", bad).brief == ["0 wrong_type(note)"])
+        let trial = Trial()
+        let good = try bench.submission(
+            "payments", #"[{"account":"x","day":"2024-01-01","currency":"a"}]"#)
+        for codes in [[], [["duplicate_key"]]] {
+            let weighed: Weighing = try await withCheckedContinuation { continuation in
+                bench.ledger.weigh(good, in: trial) { continuation.resume(returning: $0) }
+            }.get()
+            guard case .judged(1, let rejected) = weighed else {
+                Issue.record("it is not in the log")
+                return
+            }
+            #expect(rejected.map(\.codes) == codes)
+        }
+    }
+
     @Test("Whenever rows come while it is planned, the plan is of rows that it looked at")
     func whilePlanned() async throws {
         for call in 0..<14 {
