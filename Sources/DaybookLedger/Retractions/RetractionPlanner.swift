@@ -8,8 +8,8 @@ import DaybookLog
 struct RetractionPlanner {
     /// So many referring rows are named.
     static let exampleCount = 10
-    /// Rows that refer to rows that go are looked for so often at most. A look finds rows that stand
-    /// behind what they refer to, however far away; only dictionaries that changed leave others.
+    /// Rows that refer to rows that go are looked for so often at most. A look finds those that
+    /// stand behind what they refer to, however far; only changed dictionaries leave others.
     private static let depthMax = 64
 
     let catalog: Catalog

@@ -50,8 +50,8 @@ struct KeyExtraction {
     }
 
     /// Calls `body` with every key that accepted rows in the ranges took, and every rejection that
-    /// they corrected. Idempotency keys and waivers are not among them: what was sent stays sent, and
-    /// what was waived waived.
+    /// they corrected. Idempotency keys and waivers are not among them: what was sent stays sent,
+    /// and what was waived waived.
     mutating func extract(
         rowsIn spans: [Range<Position>], of log: any LogSource, _ body: (ExtractedKey) -> Void
     ) throws(LogError) {

@@ -181,7 +181,7 @@ struct RetractionPlanTests {
         #expect(throws: RetractionError.nothingLeft) { try bench.ledger.plan(second) }
     }
 
-    @Test("A text that was freed is free to a trial and to a row that is bad for another reason too")
+    @Test("A text that was freed is free to a trial, and to a row that is bad all the same")
     func freedText() async throws {
         let bench = try await bench()
         try await bench.append("currencies", #"[{"code":"a"}]"#)
