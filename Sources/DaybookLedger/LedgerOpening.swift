@@ -27,6 +27,7 @@ struct LedgerOpening {
             keys: try keys(builder, view), stored: StoredKeys(lookup: lookup, catalog: catalog),
             clock: ClockGuard(reading(), limitSeconds: options.clockJumpLimitSeconds),
             position: engine.durable.position, lastReceivedAt: engine.lastReceivedAt)
+        sequencer.retractionLagMax = options.retractionLagMax
         if isNew || isOtherCatalog { try begin(&sequencer, isNew: isNew) }
         return Ledger(
             catalog: catalog, engine: engine, options: options, lookup: lookup,

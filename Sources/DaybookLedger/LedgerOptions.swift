@@ -17,6 +17,9 @@ public struct LedgerOptions: Sendable {
     public var cacheByteLimit = 32 << 20
     /// A forward step of the wall clock beyond this holds appends.
     public var clockJumpLimitSeconds: Int64 = 3600
+    /// The writer looks through so many events that came since a retraction was planned: about a
+    /// tenth of a second, in which nobody is answered. A plan that is older is to be extended.
+    public var retractionLagMax: Int64 = 100_000
     /// The public part of the key by which the ledger signs, for the first event of a new one.
     public var signingKey: VerifyingKey?
     /// Called once, on the writer's thread, when a sync failed: the process must end. By then

@@ -96,6 +96,8 @@ struct Sequencer {
     private(set) var lastReceivedAt: Microseconds
     /// The group so far.
     private(set) var pending: [Pending] = []
+    /// So many events behind the log's end a retraction's plan may be.
+    var retractionLagMax: Int64 = .max
     private(set) var durable: (position: Position, receivedAt: Microseconds)
     /// What the group, which is then one event, retracts.
     private var retracting: [Range<Position>] = []

@@ -22,9 +22,14 @@ extension LedgerService {
         ) async -> Result<RetractionPlan, RetractionError>
     ) async throws(RetractionError) -> RetractionOutcome {
         let tryCountMax = 20
-        var plan = try await blocking { [self] in
-            Result { () throws(RetractionError) in try self.plan(request) }
-        }.get()
+        func planned(
+            _ body: @escaping @Sendable () throws(RetractionError) -> RetractionPlan
+        ) async throws(RetractionError) -> RetractionPlan {
+            try await blocking { Result { () throws(RetractionError) in try body() } }.get()
+        }
+        var plan = try await planned { [self] () throws(RetractionError) in
+            try self.plan(request)
+        }
         if isDryRun { return RetractionOutcome(plan: plan, receipt: nil) }
         for _ in 0..<tryCountMax {
             let current = plan
@@ -34,18 +39,21 @@ extension LedgerService {
             switch result {
             case .success(let receipt): return RetractionOutcome(plan: plan, receipt: receipt)
             case .failure(.retractionBehind):
-                plan = try await blocking { [self] in
-                    Result { () throws(RetractionError) in try self.extend(current) }
-                }.get()
-            case .failure(.rowRetracted):
-                plan = try await blocking { [self] in
-                    Result { () throws(RetractionError) in try self.plan(request) }
-                }.get()
+                plan = try await planned { [self] () throws(RetractionError) in
+                    do throws(RetractionError) {
+                        return try self.extend(current)
+                    } catch {
+                        guard case .referred = error, request.takesReferring else { throw error }
+                        return try self.plan(request)
+                    }
+                }
             case .failure(.rowsReferred(let count, let first)):
                 guard request.takesReferring else { throw .referred(count: count, first: first) }
-                plan = try await blocking { [self] in
-                    Result { () throws(RetractionError) in try self.plan(request) }
-                }.get()
+                fallthrough
+            case .failure(.rowRetracted):
+                plan = try await planned { [self] () throws(RetractionError) in
+                    try self.plan(request)
+                }
             case .failure(let error): throw .ledger(error)
             }
         }

@@ -18,25 +18,32 @@ struct ReferenceScan {
     private let keys: ReferredKeys
     private let going: RetractedRows
     private let foundCountMax: Int
+    private let isFollowing: Bool
     private var schema: LogSchema?
     /// By branch of the schema met last.
     private var layouts: [[KeyLayout]] = []
+    /// By branch, the keys by which others may refer to its rows.
+    private var ownLayouts: [[KeyLayout]] = []
     private var values = RowValues()
     /// How many rows refer to those that go.
     private(set) var count = 0
     /// Some of them, or all.
     private(set) var found: [Found] = []
 
-    /// - Parameter going: where the rows stand that go; they may refer to each other.
+    /// - Parameters:
+    ///   - going: where the rows stand that go; they may refer to each other.
+    ///   - isFollowing: whether rows that refer to those that are found are looked for too, as far
+    ///     as they come behind them; then `keys` grows.
     init(
         _ catalog: Catalog, _ fingerprintKey: FingerprintKey, keys: ReferredKeys,
-        going: RetractedRows, foundCountMax: Int
+        going: RetractedRows, foundCountMax: Int, isFollowing: Bool = false
     ) {
         self.catalog = catalog
         self.fingerprintKey = fingerprintKey
         self.keys = keys
         self.going = going
         self.foundCountMax = foundCountMax
+        self.isFollowing = isFollowing
     }
 
     /// The tables whose rows are looked at.
@@ -47,7 +54,8 @@ struct ReferenceScan {
     private func references(of table: Table) -> [SlotPlan] {
         let wanted = keys.constraints
         return table.slots.filter {
-            $0.role == .reference(rejectMissing: true) && wanted.contains($0.constraint)
+            $0.role == .reference(rejectMissing: true)
+                && (isFollowing || wanted.contains($0.constraint))
         }
     }
 
@@ -86,6 +94,16 @@ struct ReferenceScan {
                     by: resolution)
             }
         }
+        guard isFollowing else { return }
+        let referred = catalog.referredConstraints
+        ownLayouts = schema.records.map { record in
+            guard let table = catalog.table(named: record.name.name),
+                let resolution = try? RowResolution(record, table: table)
+            else { return [] }
+            return catalog.constraints
+                .filter { $0.table == table.name && referred.contains($0.index) }
+                .map { KeyLayout($0, of: table, by: resolution) }
+        }
     }
 
     private mutating func read(
@@ -105,8 +123,18 @@ struct ReferenceScan {
                     !isGone(position)
                 else { continue }
                 note(position, batch.schema.records[branch].name.name, layout.constraint)
+                if isFollowing { try follow(branch, position) }
                 break
             }
+        }
+    }
+
+    /// Rows that refer to the row that was read last are wanted too.
+    private func follow(_ branch: Int, _ position: Position) throws(AvroDecodingError) {
+        for layout in ownLayouts[branch] {
+            let slot = try layout.slot(of: values, key: fingerprintKey)
+            if slot.kind == .absent { continue }
+            keys.insert(ExtractedKey(set: layout.constraint, slot: slot, position: position))
         }
     }
 
@@ -129,5 +157,14 @@ struct ReferenceScan {
                     referredTable: catalog.constraints[one.constraint].table))
         }
         return rows
+    }
+}
+
+extension Catalog {
+    /// The constraints to which rows refer that are rejected where it is missing.
+    var referredConstraints: Set<Int> {
+        Set(
+            tables.flatMap(\.slots)
+                .filter { $0.role == .reference(rejectMissing: true) }.map(\.constraint))
     }
 }

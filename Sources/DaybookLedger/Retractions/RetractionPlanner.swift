@@ -8,7 +8,8 @@ import DaybookLog
 struct RetractionPlanner {
     /// So many referring rows are named.
     static let exampleCount = 10
-    /// Rows that refer to rows that go are looked for so often at most, each time further away.
+    /// Rows that refer to rows that go are looked for so often at most. A look finds those that
+    /// stand behind what they refer to, however far; only changed dictionaries leave others.
     private static let depthMax = 64
 
     let catalog: Catalog
@@ -24,15 +25,16 @@ struct RetractionPlanner {
     }
 
     func plan(_ request: RetractionRequest) throws(RetractionError) -> RetractionPlan {
+        var wanted = RetractedRows()
+        wanted.add(try TargetSearch(catalog, log, lookup).ranges(of: request.targets))
+        // Read behind the search, which may have found what came only now.
         let end = log.durable.position
         let gone = try reading { () throws(LogError) in try RetractedRows(of: log, below: end) }
-        var wanted = RetractedRows()
-        wanted.add(try TargetSearch(catalog, log, lookup, end: end).ranges(of: request.targets))
         for _ in 0..<Self.depthMax {
             let plan = try plan(wanted, gone, request, end)
             let scan = try references(
                 plan, gone, from: 0,
-                foundCountMax: request.takesReferring ? .max : Self.exampleCount)
+                isFollowing: request.takesReferring)
             if scan.count == 0 { return plan }
             guard request.takesReferring else { throw try refusal(scan) }
             wanted.add(scan.found.map { $0.position..<$0.position + 1 })
@@ -50,7 +52,7 @@ struct RetractionPlanner {
             try RetractedRows(of: log, below: extended.position)
         }
         let scan = try references(
-            extended, gone, from: plan.position, foundCountMax: Self.exampleCount)
+            extended, gone, from: plan.position, isFollowing: false)
         if scan.count > 0 { throw try refusal(scan) }
         return extended
     }
@@ -67,29 +69,28 @@ struct RetractionPlanner {
         _ end: Position
     ) throws(RetractionError) -> RetractionPlan {
         let keys = ReferredKeys()
-        let referred = Set(
-            catalog.tables.flatMap(\.slots)
-                .filter { $0.role == .reference(rejectMissing: true) }.map(\.constraint))
+        let referred = catalog.referredConstraints
         var extraction = KeyExtraction(catalog: catalog, fingerprintKey: fingerprintKey)
-        var going = RetractedRows()
         var counts: [String: Int64] = [:]
-        for range in wanted.spans.flatMap({ gone.remainder(of: $0) }) {
-            var found: [Range<Position>] = []
-            try reading { () throws(LogError) in
-                try log.forEachBlock(in: range) { (block) throws(LogError) in
-                    found += try block.accepted(in: range, &counts)
-                }
-                if !referred.isEmpty {
-                    try extraction.extract(rowsIn: [range], of: log) { key in
-                        if referred.contains(key.set) { keys.insert(key) }
-                    }
-                }
+        var found: [Range<Position>] = []
+        let left = wanted.spans.flatMap { gone.remainder(of: $0) }
+        try reading { () throws(LogError) in
+            try log.forEachBlock(in: left) { (block, held) throws(LogError) in
+                found += try block.accepted(in: held, &counts)
             }
-            going.add(found)
         }
+        var going = RetractedRows()
+        going.add(found)
         guard !going.isEmpty else { throw .nothingLeft }
         guard going.spans.count <= Retraction.spanCountMax else {
             throw .tooManyPieces(going.spans.count)
+        }
+        if !referred.isEmpty {
+            try reading { () throws(LogError) in
+                try extraction.extract(rowsIn: going.spans, of: log) { key in
+                    if referred.contains(key.set) { keys.insert(key) }
+                }
+            }
         }
         return RetractionPlan(
             retraction: request.retraction, spans: going.spans,
@@ -98,14 +99,16 @@ struct RetractionPlanner {
             }, position: end, keys: keys)
     }
 
-    /// Looks for rows between a position and the plan's that refer to what goes.
+    /// Looks for rows between a position and the plan's that refer to what goes; if `isFollowing`,
+    /// also for those that refer to these, and so on, and the plan's keys are spent.
     private func references(
-        _ plan: RetractionPlan, _ gone: RetractedRows, from start: Position, foundCountMax: Int
+        _ plan: RetractionPlan, _ gone: RetractedRows, from start: Position, isFollowing: Bool
     ) throws(RetractionError) -> ReferenceScan {
         var going = RetractedRows()
         going.add(plan.spans)
         var scan = ReferenceScan(
-            catalog, fingerprintKey, keys: plan.keys, going: going, foundCountMax: foundCountMax)
+            catalog, fingerprintKey, keys: plan.keys, going: going,
+            foundCountMax: isFollowing ? .max : Self.exampleCount, isFollowing: isFollowing)
         if plan.keys.isEmpty { return scan }
         var ranges = RetractedRows()
         ranges.add(
@@ -127,28 +130,34 @@ struct RetractionPlanner {
 }
 
 extension DurableBlock {
-    /// The parts of `range` in the block's batches that have an accepted row in them; counts those
-    /// rows by table.
+    /// The parts of `ranges`, which are in order, in the block's batches that have an accepted row
+    /// in them; counts those rows by table.
     fileprivate func accepted(
-        in range: Range<Position>, _ counts: inout [String: Int64]
+        in ranges: ArraySlice<Range<Position>>, _ counts: inout [String: Int64]
     ) throws(LogError) -> [Range<Position>] {
         var found: [Range<Position>] = []
+        var rest = ranges
         do {
             try forEachBatch { reader in
                 let first = reader.facts.position
-                let part = (first..<first + Position(reader.rowCount)).clamped(to: range)
-                if part.isEmpty { return }
+                let batch = first..<first + Position(reader.rowCount)
+                rest = rest.drop { $0.upperBound <= first }
+                guard let next = rest.first, next.lowerBound < batch.upperBound else { return }
+                var rows: [Position] = []
                 var position = first
-                var count: Int64 = 0
                 while let branch = try reader.nextBranch() {
-                    let isRow = branch < reader.schema.tables.count
-                    if isRow, part.contains(position) { count += 1 }
+                    if branch < reader.schema.tables.count { rows.append(position) }
                     try reader.skipRow(branch)
                     position += 1
                 }
-                if count == 0 { return }
-                counts[reader.facts.table, default: 0] += count
-                found.append(part)
+                var left = rows[...]
+                for part in rest.prefix(while: { $0.lowerBound < batch.upperBound }) {
+                    left = left.drop { $0 < part.lowerBound }
+                    let count = left.prefix { $0 < part.upperBound }.count
+                    if count == 0 { continue }
+                    counts[reader.facts.table, default: 0] += Int64(count)
+                    found.append(part.clamped(to: batch))
+                }
             }
         } catch {
             throw .unreadableRecord(at: firstPosition, error)

@@ -1,10 +1,6 @@
 import DaybookLog
 
 extension Sequencer {
-    /// The writer looks through so many events that came since a retraction was planned: about a
-    /// tenth of a second, in which nobody is answered.
-    static let retractionLagMax: Int64 = 100_000
-
     /// Whether what was planned still holds: no row of it is retracted, and none has come that
     /// refers to one.
     ///
@@ -18,7 +14,7 @@ extension Sequencer {
             throw .rowRetracted(position)
         }
         if plan.keys.isEmpty { return }
-        guard durable.position - plan.position <= Self.retractionLagMax else {
+        guard durable.position - plan.position <= retractionLagMax else {
             throw .retractionBehind
         }
         var going = RetractedRows()

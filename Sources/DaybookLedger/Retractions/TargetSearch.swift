@@ -7,13 +7,11 @@ struct TargetSearch {
     private let catalog: Catalog
     private let log: any LogSource
     private let lookup: LogLookup
-    private let end: Position
 
-    init(_ catalog: Catalog, _ log: any LogSource, _ lookup: LogLookup, end: Position) {
+    init(_ catalog: Catalog, _ log: any LogSource, _ lookup: LogLookup) {
         self.catalog = catalog
         self.log = log
         self.lookup = lookup
-        self.end = end
     }
 
     /// The positions of the targets, in the targets' order.
@@ -83,7 +81,7 @@ struct TargetSearch {
     ) throws(RetractionError) -> [ImportedFile] {
         var found: [ImportedFile] = []
         do throws(LogError) {
-            try log.forEachBlock(in: 0..<end) { (block) throws(LogError) in
+            try log.forEachBlock(in: 0..<log.durable.position) { (block) throws(LogError) in
                 do {
                     try block.forEachBatch { reader in
                         guard let chunk = ImportChunk(reader.facts), isWanted(chunk) else { return }

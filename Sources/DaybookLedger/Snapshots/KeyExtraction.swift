@@ -38,7 +38,7 @@ struct KeyExtraction {
         do {
             try block.forEachBatch { reader in
                 addRequest(reader.facts, body)
-                try extract(&reader, layouts, within: 0..<Position.max, body)
+                try extract(&reader, layouts, within: nil, body)
             }
         } catch {
             throw .corrupt(
@@ -50,23 +50,24 @@ struct KeyExtraction {
     }
 
     /// Calls `body` with every key that accepted rows in the ranges took, and every rejection that
-    /// they corrected. Idempotency keys are not among them: what was sent stays sent.
+    /// they corrected. Idempotency keys and waivers are not among them: what was sent stays sent,
+    /// and what was waived waived.
     mutating func extract(
         rowsIn spans: [Range<Position>], of log: any LogSource, _ body: (ExtractedKey) -> Void
     ) throws(LogError) {
-        for span in spans {
-            try log.forEachBlock(in: span) { (block) throws(LogError) in
-                let layouts = known.of(block.schema)
-                do {
-                    try block.forEachBatch { reader in
-                        let first = reader.facts.position
-                        let batch = first..<first + Position(reader.rowCount)
-                        guard batch.overlaps(span) else { return }
-                        try extract(&reader, layouts, within: span, body)
-                    }
-                } catch {
-                    throw .unreadableRecord(at: block.firstPosition, error)
+        try log.forEachBlock(in: spans) { (block, held) throws(LogError) in
+            let layouts = known.of(block.schema)
+            var rest = held
+            do {
+                try block.forEachBatch { reader in
+                    let first = reader.facts.position
+                    let end = first + Position(reader.rowCount)
+                    rest = rest.drop { $0.upperBound <= first }
+                    guard let next = rest.first, next.lowerBound < end else { return }
+                    try extract(&reader, layouts, within: rest, body)
                 }
+            } catch {
+                throw .unreadableRecord(at: block.firstPosition, error)
             }
         }
     }
@@ -84,9 +85,10 @@ struct KeyExtraction {
     }
 
     private mutating func extract(
-        _ reader: inout BatchReader, _ layouts: [[KeyLayout]], within span: Range<Position>,
-        _ body: (ExtractedKey) -> Void
+        _ reader: inout BatchReader, _ layouts: [[KeyLayout]],
+        within spans: ArraySlice<Range<Position>>?, _ body: (ExtractedKey) -> Void
     ) throws(AvroDecodingError) {
+        var wanted = AscendingSpans(spans ?? [0..<Position.max])
         var position = reader.facts.position
         var corrections = reader.facts.corrects[...]
         func close(_ rejection: Position, _ set: Int) {
@@ -94,20 +96,21 @@ struct KeyExtraction {
         }
         while let branch = try reader.nextBranch() {
             let row = Int(position - reader.facts.position)
+            let isWanted = wanted.contains(position)
             if let correction = corrections.first, correction.row == row {
-                if branch < reader.schema.tables.count, span.contains(position) {
+                if branch < reader.schema.tables.count, isWanted {
                     close(correction.position, places.corrected)
                 }
                 corrections.removeFirst()
             }
             if branch == reader.schema.controlBranch {
                 let control = try reader.readControl()
-                if control.kind == Waiver.kind {
+                if control.kind == Waiver.kind, spans == nil {
                     for range in control.refersTo {
                         for rejection in range { close(rejection, places.waived) }
                     }
                 }
-            } else if branch < layouts.count, !layouts[branch].isEmpty, span.contains(position) {
+            } else if branch < layouts.count, !layouts[branch].isEmpty, isWanted {
                 try values.read(&reader.cursor, shape: reader.schema.tables[branch])
                 for layout in layouts[branch] {
                     let slot = try layout.slot(of: values, key: fingerprintKey)
@@ -119,5 +122,23 @@ struct KeyExtraction {
             }
             position += 1
         }
+    }
+}
+
+/// Ranges in order, asked about positions in ascending order.
+private struct AscendingSpans {
+    private var current: Range<Position> = 0..<0
+    private var rest: ArraySlice<Range<Position>>
+
+    init(_ spans: ArraySlice<Range<Position>>) { rest = spans }
+
+    @inline(__always)
+    mutating func contains(_ position: Position) -> Bool {
+        if position >= current.upperBound { advance(to: position) }
+        return position >= current.lowerBound && position < current.upperBound
+    }
+
+    private mutating func advance(to position: Position) {
+        while position >= current.upperBound, let next = rest.popFirst() { current = next }
     }
 }

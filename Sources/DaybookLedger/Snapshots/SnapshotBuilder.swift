@@ -92,20 +92,38 @@ final class SnapshotBuilder {
     }
 
     /// Drops the sets of rules that are no more, and fills those of new rules from the log.
+    ///
+    /// Rows that were retracted before a rule came may have shared its keys with rows that stand,
+    /// so their keys must not be taken and freed. They are passed over, which needs a look up to
+    /// the log's end: the kept sets are taken there first.
     private func adoptConstraints() throws(LedgerError) {
         let all = places.all
-        let kept = all.compactMap { set($0)?.number }
-        let dropped = head.sets.filter { !kept.contains($0.number) }
+        let kept = all.filter { set($0) != nil }
         let missing = all.filter { set($0) == nil }
+        let numbers = kept.compactMap { set($0)?.number }
+        let dropped = head.sets.filter { !numbers.contains($0.number) }
         if dropped.isEmpty, missing.isEmpty { return }
-        head.sets.removeAll { !kept.contains($0.number) }
+        let end = engine.durable
+        let retracted = try reading { () throws(LogError) in
+            missing.isEmpty
+                ? RetractedRows() : try RetractedRows(of: engine, below: end.position)
+        }
+        head.sets.removeAll { !numbers.contains($0.number) }
+        try writing { (writer) throws(KeyStoreFault) in
+            for set in dropped { try writer.delete(set) }
+            try writer.put(head)
+        }
+        if !retracted.isEmpty {
+            if !kept.isEmpty {
+                try fill(kept, from: head.log.position, to: end.position, isWhole: true)
+            }
+            head.log = end
+        }
         for index in missing {
             _ = head.add(name: name(index), isInteger: places.isInteger(index))
         }
-        try writing { (writer) throws(KeyStoreFault) in
-            for set in dropped { try writer.delete(set) }
-        }
-        try fill(missing, from: 0, to: head.log.position, isWhole: false)
+        try fill(
+            missing, from: 0, to: head.log.position, isWhole: false, without: retracted)
         try writing { (writer) throws(KeyStoreFault) in try writer.put(head) }
     }
 
@@ -116,12 +134,19 @@ final class SnapshotBuilder {
     }
 
     /// Adds the keys of some sets from the blocks of a range. If `isWhole`, every write of it is a
-    /// snapshot; else the head must be written after the last.
+    /// snapshot; else the head must be written after the last. Rows in `passedOver`, if there are
+    /// any, take no keys, and no row's are freed.
     private func fill(
-        _ indexes: [Int], from first: Position, to end: Position, isWhole: Bool
+        _ indexes: [Int], from first: Position, to end: Position, isWhole: Bool,
+        without passedOver: RetractedRows = RetractedRows()
     ) throws(LedgerError) {
         var gathered = try Gathered(self, indexes, store)
         var extraction = KeyExtraction(catalog: catalog, fingerprintKey: fingerprintKey)
+        // What was sent stays sent, whatever became of the rows.
+        let idempotency = places.idempotency
+        let takesPart = { (key: ExtractedKey) in
+            key.set == idempotency || !passedOver.contains(key.position)
+        }
         var position = first
         var last: TreeHead?
         while position < end {
@@ -131,9 +156,13 @@ final class SnapshotBuilder {
             for block in blocks where position < end {
                 precondition(block.firstPosition == position, "blocks have no gap")
                 let retracted = try reading { () throws(LogError) in
-                    try extraction.extract(from: block) { gathered.add($0) }
+                    try extraction.extract(from: block) { key in
+                        if takesPart(key) { gathered.add(key) }
+                    }
                 }
-                if !retracted.isEmpty {
+                if !passedOver.isEmpty {
+                    gathered.retract(retracted, in: places.retracted)
+                } else if !retracted.isEmpty {
                     // What is freed must have been taken before, in the store too.
                     if let last { try write(&gathered, isWhole ? last : nil) }
                     try free(rowsIn: retracted, &extraction, &gathered)
@@ -156,32 +185,31 @@ final class SnapshotBuilder {
         _ gathered: inout Gathered
     ) throws(LedgerError) {
         gathered.retract(spans, in: places.retracted)
+        // So many rows at a time that their keys are few enough to be held.
+        let rowCountMax = max(1, fingerprintLimit / max(1, catalog.constraints.count))
         var freed: [Gathered.Entry] = []
-        for span in spans {
-            var rest = span
-            while !rest.isEmpty {
-                // So many rows at a time that their keys are few enough to be held.
-                let count = max(1, fingerprintLimit / max(1, catalog.constraints.count))
-                let part = rest.prefix(count)
-                rest = part.upperBound..<rest.upperBound
-                try reading { () throws(LogError) in
-                    try extraction.extract(rowsIn: [part], of: engine) { key in
-                        if let entry = gathered.free(key) { freed.append(entry) }
-                    }
-                }
-                if freed.count >= fingerprintLimit || rest.isEmpty {
-                    freed.sort { ($0.number, $0.fingerprint) < ($1.number, $1.fingerprint) }
-                    let taken = freed
-                    try writing { (writer) throws(KeyStoreFault) in
-                        for entry in taken {
-                            try writer.free(
-                                entry.fingerprint, position: entry.position, number: entry.number)
-                        }
-                    }
-                    freed.removeAll(keepingCapacity: true)
+        for part in spans.parts(elementCountMax: rowCountMax) {
+            try reading { () throws(LogError) in
+                try extraction.extract(rowsIn: part, of: engine) { key in
+                    if let entry = gathered.free(key) { freed.append(entry) }
                 }
             }
+            if freed.count >= fingerprintLimit { try mark(&freed) }
         }
+        if !freed.isEmpty { try mark(&freed) }
+    }
+
+    /// Marks fingerprints as free, in the store's order.
+    private func mark(_ freed: inout [Gathered.Entry]) throws(LedgerError) {
+        freed.sort { ($0.number, $0.fingerprint) < ($1.number, $1.fingerprint) }
+        let taken = freed
+        try writing { (writer) throws(KeyStoreFault) in
+            for entry in taken {
+                try writer.free(
+                    entry.fingerprint, position: entry.position, number: entry.number)
+            }
+        }
+        freed.removeAll(keepingCapacity: true)
     }
 
     private func write(_ gathered: inout Gathered, _ log: TreeHead?) throws(LedgerError) {
@@ -279,5 +307,28 @@ private struct Gathered {
                 Entry(
                     number: number, fingerprint: Fingerprint(key.slot), position: key.position))
         }
+    }
+}
+
+extension [Range<Position>] {
+    /// The ranges in order, so many of them together, or as much of one, as have no more than
+    /// `elementCountMax` elements.
+    func parts(elementCountMax: Int) -> [[Range<Position>]] {
+        var parts: [[Range<Position>]] = []
+        var room = 0
+        for range in self {
+            var rest = range
+            while !rest.isEmpty {
+                if room == 0 {
+                    parts.append([])
+                    room = elementCountMax
+                }
+                let piece = rest.prefix(room)
+                parts[parts.count - 1].append(piece)
+                room -= piece.count
+                rest = piece.upperBound..<rest.upperBound
+            }
+        }
+        return parts
     }
 }

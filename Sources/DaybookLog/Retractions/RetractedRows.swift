@@ -99,12 +99,32 @@ extension LogSource {
         in range: Range<Position>, byteLimit: Int = 4 << 20,
         _ body: (DurableBlock) throws(LogError) -> Void
     ) throws(LogError) {
-        var position = range.lowerBound
-        while position < range.upperBound {
-            for block in try blocks(from: position, byteLimit: byteLimit)
-            where position < range.upperBound {
-                try body(block)
+        try forEachBlock(in: [range], byteLimit: byteLimit) { (block, _) throws(LogError) in
+            try body(block)
+        }
+    }
+
+    /// Calls `body` with the durable blocks that hold positions of the ranges, each block once, in
+    /// order, and with those of the ranges that it holds positions of.
+    ///
+    /// - Precondition: the ranges are in order, and none overlaps another.
+    /// - Throws: `LogError.outOfRange` if they go beyond the end.
+    public func forEachBlock(
+        in ranges: [Range<Position>], byteLimit: Int = 4 << 20,
+        _ body: (DurableBlock, ArraySlice<Range<Position>>) throws(LogError) -> Void
+    ) throws(LogError) {
+        var rest = ranges.filter { !$0.isEmpty }[...]
+        var position: Position = 0
+        while let first = rest.first {
+            position = max(position, first.lowerBound)
+            let found = try blocks(from: position, byteLimit: byteLimit)
+            guard !found.isEmpty else { throw .outOfRange(position) }
+            for block in found {
                 position = block.endPosition
+                let held = rest.prefix { $0.lowerBound < block.endPosition }
+                if held.isEmpty { continue }
+                try body(block, held)
+                rest = rest.drop { $0.upperBound <= block.endPosition }
             }
         }
     }
