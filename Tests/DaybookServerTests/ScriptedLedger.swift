@@ -72,6 +72,12 @@ final class ScriptedLedger: LedgerService {
         ledger.retract(plan, completion: completion)
     }
 
+    func retraction(
+        of spans: [Range<Position>]
+    ) async throws(LedgerError) -> ImportRetraction? {
+        try await ledger.retraction(of: spans)
+    }
+
     func check(
         _ batch: JudgedBatch, dictionary: String
     ) async throws(LedgerError) -> [Receipt.RejectedRow] {
