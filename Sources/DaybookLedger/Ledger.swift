@@ -2,6 +2,7 @@ import Avro
 import DaybookCatalog
 import DaybookIntake
 import DaybookLog
+import Dispatch
 
 /// The ledger over a log: takes judged batches in order, decides keys and references, and answers
 /// when they are on disk.
@@ -134,7 +135,7 @@ public final class Ledger: LedgerService {
     ) async throws(LedgerError) -> ImportRetraction? {
         guard progress.update({ $0.hasRetractions }) else { return nil }
         let result = await withCheckedContinuation { continuation in
-            _ = Thread { [engine] in
+            DispatchQueue(label: "daybook.retraction").async { [engine] in
                 continuation.resume(
                     returning: Result { () throws(LogError) in
                         try ImportRetraction(of: spans, in: engine)

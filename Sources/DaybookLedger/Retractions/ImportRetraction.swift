@@ -53,8 +53,9 @@ extension DurableBlock {
         do {
             try forEachBatch { reader in
                 var position = reader.facts.position
-                while !isFound, let branch = try reader.nextBranch() {
-                    isFound = branch < reader.schema.tables.count && range.contains(position)
+                while let branch = try reader.nextBranch() {
+                    let isRow = branch < reader.schema.tables.count
+                    if isRow, range.contains(position) { isFound = true }
                     try reader.skipRow(branch)
                     position += 1
                 }

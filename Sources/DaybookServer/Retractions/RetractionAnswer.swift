@@ -96,7 +96,8 @@ struct RetractionProblem {
         json.closeArray()
     }
 
-    private var problem: Problem {
+    /// What it is, without who is in the way.
+    var problem: Problem {
         switch error {
         case .unknownBatch(let id): absent("unknown-batch", "the log has no batch \(id)")
         case .noRows(let id):
