@@ -2,6 +2,7 @@ import Avro
 import DaybookCatalog
 import DaybookIntake
 import DaybookLog
+import Dispatch
 
 /// The ledger over a log: takes judged batches in order, decides keys and references, and answers
 /// when they are on disk.
@@ -49,7 +50,7 @@ public final class Ledger: LedgerService {
         self.lookup = lookup
         self.snapshots = snapshots
         queue = Monitor(SubmissionQueue(byteLimit: options.queueByteLimit))
-        progress = Monitor(Writer.Progress())
+        progress = Monitor(Writer.Progress(hasRetractions: sequencer.hasRetractions))
         self.store = store
         writer = Writer(
             engine: engine, options: options, queue: queue, progress: progress, lookup: lookup,
@@ -126,6 +127,22 @@ public final class Ledger: LedgerService {
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
     ) {
         offer(.append(AppendRequest(content: .retraction(plan), completion: completion)))
+    }
+
+    /// The writer knows whether there are any; the log has what they are.
+    public func retraction(
+        of spans: [Range<Position>]
+    ) async throws(LedgerError) -> ImportRetraction? {
+        guard progress.update({ $0.hasRetractions }) else { return nil }
+        let result = await withCheckedContinuation { continuation in
+            DispatchQueue(label: "daybook.retraction").async { [engine] in
+                continuation.resume(
+                    returning: Result { () throws(LogError) in
+                        try ImportRetraction(of: spans, in: engine)
+                    })
+            }
+        }
+        do { return try result.get() } catch { throw .log(error) }
     }
 
     /// Judged by the writer, which owns the keys, between two batches.

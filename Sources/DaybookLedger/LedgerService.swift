@@ -42,6 +42,12 @@ public protocol LedgerService: AnyObject, Sendable {
         _ plan: RetractionPlan,
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void)
 
+    /// What was retracted of the accepted rows in these ranges; nil if nothing was. Looks through
+    /// the log, off the caller's thread, where anything was ever retracted.
+    func retraction(
+        of spans: [Range<Position>]
+    ) async throws(LedgerError) -> ImportRetraction?
+
     /// The rows that would be rejected if the batch, judged under the dictionary of this version,
     /// came now, in order; their positions are those that they would have. Nothing is written.
     /// Waits for the writer.

@@ -15,6 +15,8 @@ final class Writer: @unchecked Sendable {
         var hold: LedgerStatus.Hold?
         /// Whether an operator took the clock for right since the writer looked last.
         var isClockConfirmed = false
+        /// Whether any row was ever retracted.
+        var hasRetractions: Bool
     }
 
     private let engine: any LogEngine
@@ -154,6 +156,7 @@ final class Writer: @unchecked Sendable {
             $0.groupCount += 1
             $0.batchCount += UInt64(batches.count)
             $0.hold = hold
+            $0.hasRetractions = $0.hasRetractions || group.contains { $0.request.content.standsAlone }
         }
         for waiting in group {
             switch waiting.decision {

@@ -36,6 +36,8 @@ public struct ServerParts: Sendable {
     public var proofLimit = 2
     /// How many histories of keys are being made or wait for it: one is made at a time.
     public var historyLimit = 32
+    /// How many retractions are planned and written at once: each looks through the log.
+    public var retractionLimit = 1
     /// Where the server's own log goes.
     public var logger: Logger
 
@@ -73,6 +75,7 @@ public struct LedgerServer: Sendable {
     private let feeds: Places
     private let proofs: Places
     private let histories: HistoryRoute
+    private let retractions: RetractionRoute
 
     /// A server of these parts; nothing runs yet.
     public init(_ parts: ServerParts) {
@@ -83,6 +86,9 @@ public struct LedgerServer: Sendable {
         histories = HistoryRoute(
             log: parts.log, catalog: parts.catalog, keeper: parts.backups,
             places: Places(limit: parts.historyLimit))
+        retractions = RetractionRoute(
+            ledger: parts.ledger, projections: parts.projections,
+            places: Places(limit: parts.retractionLimit))
     }
 
     /// The server that listens on a TCP address. A service: it drains when it is to stop.
@@ -192,6 +198,7 @@ public struct LedgerServer: Sendable {
         let backups = BackupRoutes(keeper: parts.backups, catalog: parts.catalog)
         routes.get("backups", use: backups.list)
         routes.post("backups", use: backups.make)
+        routes.post("retractions", use: retractions.respond)
         routes.post(":table", use: append.respond)
         routes.get(":table/:key/history", use: histories.respond)
     }

@@ -18,7 +18,7 @@ struct Daybook: AsyncParsableCommand {
         subcommands: [
             Serve.self, Import.self, Status.self, ReportCommand.self, RebuildCommand.self,
             Verify.self, BackupCommand.self, RestoreCommand.self, LedgerCommand.self,
-            RejectionsCommand.self, Why.self, ProjectionsCommand.self, DictionaryCommand.self,
+            RejectionsCommand.self, Retract.self, Why.self, ProjectionsCommand.self, DictionaryCommand.self,
             Keys.self, Log.self, ProofCommand.self, Init.self, SampleDataCommand.self,
         ])
 

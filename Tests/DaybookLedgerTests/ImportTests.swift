@@ -108,6 +108,44 @@ struct ImportTests {
         #expect(forced.codes["duplicate_key"] ?? 0 > 10_000)
     }
 
+    @Test("An import whose rows were retracted says so, all or some; forced, it comes again")
+    func retracted() async throws {
+        var random = SeededGenerator()
+        let bytes = file(&random)
+        let bench = try Bench()
+        func retract(_ target: RetractionRequest.Target) async throws -> RetractionOutcome {
+            try await bench.ledger.retract(
+                RetractionRequest(
+                    targets: [target], retraction: Retraction(note: "n", principal: "ann")),
+                isDryRun: false, blocking: { $0() })
+        }
+        let first = try await run(bytes, request(bytes), on: bench)
+        _ = try await bench.append("departments", #"{"id":-1,"name":"other"}"#)
+        _ = try await retract(.row(table: "departments", key: ["-1"]))
+        #expect(try await run(bytes, request(bytes), on: bench).retraction == nil)
+
+        let accepted = try #require(try verdicts(bench).first { $0.hasSuffix("]") })
+        let line = try #require(accepted.split(separator: " ").first.flatMap { Int($0) })
+        let key = String(decoding: bytes, as: UTF8.self).split(separator: "\n")[line - 1]
+            .split(separator: ",")[0]
+        let one = try await retract(.row(table: "departments", key: [String(key)]))
+        let part = try await run(bytes, request(bytes), on: bench)
+        #expect(part.isAlreadyImported && part.retraction?.isWhole == false, "\(random.seed)")
+        #expect(part.retraction?.position == one.receipt?.position)
+        #expect(part.retraction?.receivedAt == one.receipt?.receivedAt)
+
+        let all = try await retract(.importDigest(request(bytes).digest))
+        #expect(all.plan.rowCount == first.accepted - 1, "\(random.seed)")
+        for _ in 0..<2 {
+            let whole = try await run(bytes, request(bytes), on: bench)
+            #expect(whole.isAlreadyImported && whole.retraction?.isWhole == true)
+            #expect(whole.retraction?.position == all.receipt?.position)
+            try bench.open()
+        }
+        let forced = try await run(bytes, request(bytes, nonce: "1"), on: bench)
+        #expect(forced.accepted == first.accepted && forced.retraction == nil)
+    }
+
     @Test("An interrupted import, run again, ends as if it had never stopped")
     func resume() async throws {
         var random = SeededGenerator()

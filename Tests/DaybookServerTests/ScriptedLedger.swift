@@ -18,6 +18,9 @@ final class ScriptedLedger: LedgerService {
     /// What submissions are answered with from now on; nil lets them pass.
     func fail(with failure: LedgerError?) { state.withLock { $0.failure = failure } }
 
+    /// Under which fingerprints of keys are taken.
+    var fingerprintKey: FingerprintKey { ledger.fingerprintKey }
+
     /// Every batch that came.
     var submissions: [Submission] { state.withLock { $0.submissions } }
 
@@ -70,6 +73,12 @@ final class ScriptedLedger: LedgerService {
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
     ) {
         ledger.retract(plan, completion: completion)
+    }
+
+    func retraction(
+        of spans: [Range<Position>]
+    ) async throws(LedgerError) -> ImportRetraction? {
+        try await ledger.retraction(of: spans)
     }
 
     func check(

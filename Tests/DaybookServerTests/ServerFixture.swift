@@ -33,7 +33,7 @@ func withServer(
     rejections: any RejectionSource = ScriptedRejections(),
     backups: any BackupKeeper = ScriptedBackups(),
     segmentByteCount: UInt64? = nil, followerLimit: Int = 4, proofLimit: Int = 2,
-    historyLimit: Int = 4,
+    historyLimit: Int = 4, retractionLimit: Int = 1,
     catalog: Catalog? = nil,
     _ body:
         @escaping @Sendable (any TestClientProtocol, ScriptedLedger, WatchedLog) async throws ->
@@ -76,6 +76,7 @@ func withServer(
     parts.followerLimit = followerLimit
     parts.proofLimit = proofLimit
     parts.historyLimit = historyLimit
+    parts.retractionLimit = retractionLimit
     let server = LedgerServer(parts).application(host: "127.0.0.1", port: 0) { _ in }
     try await server.test(.live) { client in try await body(client, scripted, watched) }
     ledger.close()

@@ -363,11 +363,48 @@ extension Integration {
                 }
                 try await daybook.waitUntilProjected("hired_employees", "hires_by_quarter")
                 #expect(try daybook.sql("SELECT count(*) FROM jobs WHERE id = 500001") == "1\n")
-                #expect(
-                    try daybook.sql("SELECT count(*) FROM hired_employees WHERE name = 'Wrong Row'")
-                        == "20\n", "the wrong rows are in the log, and come back")
+                #expect(try count("Wrong Row", daybook) == "20\n", "they are in the log, and come back")
                 try daybook.expectTablesSound()
+                try await replace(file, before, daybook, scenario)
             }
+        }
+
+        private func count(_ name: String, _ daybook: DaybookServer) throws -> String {
+            try daybook.sql("SELECT count(*) FROM hired_employees WHERE name = '\(name)'")
+        }
+
+        /// Takes the wrong file's rows back, and imports the right one, of the same ids.
+        private func replace(
+            _ file: String, _ before: [String: String], _ daybook: DaybookServer,
+            _ scenario: Scenario
+        ) async throws {
+            #expect(scenario.text.contains("daybook retract --import FILE --dry-run"))
+            let imports = try daybook.run(["log", "cat", "--verdict", "control"])
+            #expect(scenario.text.contains("daybook log cat --verdict control"))
+            #expect(imports.text.contains(#""file":"wrong.ndjson""#), "\(imports.text)")
+            let told = try scenario.run(daybook, ["retract", "--import", file, "--dry-run"])
+            #expect(told.status == 0 && told.text.hasPrefix("would retract 20 rows"))
+            let done = try scenario.run(
+                daybook, ["retract", "--import", file, "--note", "the file of another year"])
+            #expect(done.status == 0, "\(done.errorText)")
+            try await daybook.waitUntilProjected("hired_employees", "hires_by_quarter")
+            #expect(try count("Wrong Row", daybook) == "0\n")
+            for name in ["departments", "hired_employees", "hires_by_quarter"] {
+                #expect(try daybook.rows()[name] == before[name], "\(name)")
+            }
+
+            let right = try String(contentsOfFile: file, encoding: .utf8)
+                .replacing("Wrong Row", with: "Right Row")
+            let imported = try scenario.json(
+                daybook,
+                ["import", "hired_employees", daybook.folder.write(right, to: "right.ndjson")],
+                as: ImportSummary.self)
+            #expect(imported.accepted == 20 && imported.rejected == 0, "the keys are free")
+            try await daybook.waitUntilProjected("hired_employees", "hires_by_quarter")
+            #expect(try count("Right Row", daybook) == "20\n")
+            let left = try scenario.run(daybook, ["retract", "--import", file, "--dry-run"])
+            #expect(left.status == 1 && left.errorText.contains("nothing to retract"))
+            try daybook.expectTablesSound()
         }
 
         /// As `whileAppending`, with tables that stand still after: only the log is waited for.

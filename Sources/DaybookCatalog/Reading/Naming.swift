@@ -6,7 +6,7 @@ enum Naming {
     /// Names that are paths of the HTTP interface, so that no table can be reached by them.
     static let reservedTables: Set<String> = [
         "batches", "rejections", "reports", "events", "status", "backups", "tables", "keys",
-        "imports", "proofs",
+        "imports", "proofs", "retractions",
     ]
 
     /// The column that every table has last, and those that Postgres has in every table.

@@ -96,6 +96,8 @@ public struct ImportSummary: Sendable, Equatable {
     public var lastPosition: Position?
     /// Whether the same content was imported before; then the numbers are those of that import.
     public var isAlreadyImported = false
+    /// What was retracted of that import's rows; nil if nothing was, or it was not imported before.
+    public var retraction: ImportRetraction?
     /// How many rows have each code among their reasons.
     public var codes: [String: Int64] = [:]
     /// For each code the lines of the first few rows that have it; in Avro files, which have no

@@ -98,8 +98,11 @@ public struct Importer: Sendable {
         _ request: ImportRequest
     ) async throws(ImportError) -> ImportSummary? {
         do throws(LedgerError) {
-            let control = try await ledger.control(idempotencyKey: request.key("done"))
-            return control.flatMap { ImportTotals($0) }?.summary(file: request.file)
+            guard let control = try await ledger.control(idempotencyKey: request.key("done")),
+                var summary = ImportTotals(control)?.summary(file: request.file)
+            else { return nil }
+            summary.retraction = try await ledger.retraction(of: control.refersTo)
+            return summary
         } catch {
             throw .ledger(error)
         }

@@ -50,6 +50,14 @@ struct KeyState {
         return set.contains(value)
     }
 
+    /// Whether a set of integers has any.
+    func hasAny(of place: Int) -> Bool {
+        guard let set = integers[place] else {
+            preconditionFailure("integers are counted among integers")
+        }
+        return set.count > 0
+    }
+
     /// Takes an integer; whether it was free.
     mutating func insert(_ value: UInt64, of constraint: Int) -> Bool {
         guard let set = integers[constraint] else {

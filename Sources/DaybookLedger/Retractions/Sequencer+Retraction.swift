@@ -38,6 +38,9 @@ extension Sequencer {
         }
     }
 
+    /// Whether any row was ever retracted.
+    var hasRetractions: Bool { keys.hasAny(of: keys.places.retracted) }
+
     /// Frees what the rows in the ranges took. Their retraction is durable: nothing is undone, and
     /// what cannot be read now leaves the process without the keys that the log says it has.
     ///

@@ -21,6 +21,10 @@ public struct ImportReport: Sendable, Codable, Equatable {
     public var lastPosition: Position?
     /// Whether the same bytes were imported before, and so nothing was done.
     public var isAlreadyImported: Bool
+    /// Whether it was, and no accepted row of that import stands any more: all were retracted.
+    public var isRetracted: Bool
+    /// When the last of them was retracted, as RFC 3339 has it; nil if none was.
+    public var retractedAt: String?
     /// How many rows have each code among their reasons.
     public var codes: [String: Int64]
     /// For each code how many rows have it, and the lines of the first few: most rows first.
@@ -58,6 +62,8 @@ public struct ImportReport: Sendable, Codable, Equatable {
         firstPosition = summary.firstPosition
         lastPosition = summary.lastPosition
         isAlreadyImported = summary.isAlreadyImported
+        isRetracted = summary.retraction?.isWhole ?? false
+        retractedAt = summary.retraction.map { JSONWriter.text(time: $0.receivedAt) }
         codes = summary.codes
         rejectionsByCode = Self.byCode(codes, lines: summary.firstLines)
         isStopped = summary.stop != nil
@@ -82,6 +88,8 @@ public struct ImportReport: Sendable, Codable, Equatable {
         firstPosition = [firstPosition, other.firstPosition].compactMap(\.self).min()
         lastPosition = [lastPosition, other.lastPosition].compactMap(\.self).max()
         isAlreadyImported = isAlreadyImported && other.isAlreadyImported
+        isRetracted = isRetracted && other.isRetracted
+        retractedAt = nil
         codes.merge(other.codes, uniquingKeysWith: +)
         rejectionsByCode = Self.byCode(codes, lines: [:])
         isStopped = isStopped || other.isStopped
@@ -94,6 +102,8 @@ public struct ImportReport: Sendable, Codable, Equatable {
         case firstPosition = "first_position"
         case lastPosition = "last_position"
         case isAlreadyImported = "already_imported"
+        case isRetracted = "retracted"
+        case retractedAt = "retracted_at"
         case rejectionsByCode = "rejections_by_code"
         case isStopped = "stopped"
         case stoppedLine = "stopped_line"
@@ -112,6 +122,8 @@ public struct ImportReport: Sendable, Codable, Equatable {
         json.key("last_position")
         if let lastPosition { json.integer(lastPosition) } else { json.null() }
         json.field("already_imported", isAlreadyImported)
+        json.field("retracted", isRetracted)
+        json.field("retracted_at", retractedAt)
         json.key("codes")
         json.openObject()
         for (code, count) in codes.sorted(by: { $0.key < $1.key }) { json.field(code, count) }

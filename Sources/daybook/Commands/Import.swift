@@ -1,5 +1,4 @@
 import ArgumentParser
-import Crypto
 import DaybookCatalog
 import DaybookIntake
 import DaybookLedger
@@ -167,9 +166,10 @@ struct Import: AsyncParsableCommand {
         _ file: ImportFile, into target: ImportTarget
     ) async throws -> ImportReport {
         let (path, name) = (file.path, file.name)
-        let (digest, byteCount) = try digest(of: path)
+        let found = try FileDigest(of: path)
+        let byteCount = found.byteCount
         let request = ImportRequest(
-            file: name, table: table, format: format(of: name), digest: digest,
+            file: name, table: table, format: format(of: name), digest: found.digest,
             principal: "local:" + NSUserName(), nonce: force ? UUID().uuidString : nil)
         func body(_ what: String) -> FileChunks {
             let start = ContinuousClock.now
@@ -200,25 +200,22 @@ struct Import: AsyncParsableCommand {
         }
     }
 
-    private func digest(of path: String) throws -> (digest: DaybookLog.Digest, byteCount: Int64) {
-        do {
-            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-            defer { try? file.close() }
-            var hash = SHA256()
-            var byteCount: Int64 = 0
-            while let data = try file.read(upToCount: 1 << 20), !data.isEmpty {
-                hash.update(data: data)
-                byteCount += Int64(data.count)
-            }
-            return (hash.finalize().withUnsafeBytes { Digest($0) }, byteCount)
-        } catch {
-            throw CommandFailure(.usage, "\(path): \(error.localizedDescription)")
+    /// What is said of a file that was imported before.
+    private static func before(_ report: ImportReport) -> String {
+        guard let time = report.retractedAt else {
+            return "imported before; nothing done (--force imports it)"
         }
+        let place = report.firstPosition.map { " (from position \($0))" } ?? ""
+        return report.isRetracted
+            ? "imported before\(place); its rows were retracted at \(time), and nothing was done: "
+                + "--force imports them again"
+            : "imported before\(place); some of its rows were retracted, the last at \(time), and "
+                + "nothing was done: --force imports those again, and the others are duplicates"
     }
 
     private func show(_ report: ImportReport) {
         guard !report.isAlreadyImported else {
-            Console.write("\(report.file): imported before; nothing done (--force imports it)\n")
+            Console.write("\(report.file): \(Import.before(report))\n")
             return
         }
         let place = report.firstPosition.map { ", from position \($0)" } ?? ""
