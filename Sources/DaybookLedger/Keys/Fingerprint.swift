@@ -70,12 +70,11 @@ struct FingerprintSet {
         precondition(before == nil, "a fingerprint is taken once")
     }
 
-    /// Marks the fingerprint of a durable row as free, for good.
+    /// Marks the fingerprint of a durable row as free, for good. Whoever calls has found it taken:
+    /// it is not looked up again, for that may be a look into the snapshot, a million times over.
     mutating func free(_ fingerprint: Fingerprint) {
-        let holder = position(of: fingerprint)
-        precondition(
-            holder != nil && holder != Fingerprint.freed, "only what is taken is freed")
-        young[fingerprint] = Fingerprint.freed
+        let before = young.updateValue(Fingerprint.freed, forKey: fingerprint)
+        precondition(before != Fingerprint.freed, "only what is taken is freed")
     }
 
     /// Undoes an insertion that was made since the last rotation.

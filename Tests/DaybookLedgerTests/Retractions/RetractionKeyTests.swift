@@ -113,6 +113,21 @@ struct RetractionKeyTests {
         return found
     }
 
+    private typealias Change = (key: ExtractedKey, isFree: Bool)
+
+    private func write(_ changes: [Change], to store: KeyStore) throws {
+        try store.write { (writer) throws(KeyStoreFault) in
+            for (key, isFree) in changes {
+                let place = Fingerprint(key.slot)
+                if isFree {
+                    try writer.free(place, position: key.position, number: 0)
+                } else {
+                    try writer.put(place, position: key.position, number: 0)
+                }
+            }
+        }
+    }
+
     @Test("Memory over a store, in generations, has the chains of memory alone; so has the store")
     func generations() throws {
         var random = SeededGenerator()
@@ -128,7 +143,7 @@ struct RetractionKeyTests {
             var alone = KeyState(constraints: catalog.constraints)
             var layered = KeyState(constraints: catalog.constraints, base: view)
             var standing: [ExtractedKey] = []
-            var young: [(key: ExtractedKey, isFree: Bool)] = []
+            var young: [Change] = []
             var old = young
             func check(_ step: Int) throws {
                 let fresh = try store.view()
@@ -144,27 +159,17 @@ struct RetractionKeyTests {
                         "seed \(random.seed), step \(step)")
                 }
             }
-            func write(_ list: inout [(key: ExtractedKey, isFree: Bool)]) throws {
-                try store.write { (writer) throws(KeyStoreFault) in
-                    for (key, isFree) in list {
-                        let place = Fingerprint(key.slot)
-                        if isFree {
-                            try writer.free(place, position: key.position, number: 0)
-                        } else {
-                            try writer.put(place, position: key.position, number: 0)
-                        }
-                    }
-                }
-                list = []
+            func age() throws {
+                try write(old, to: store)
+                try view.renew()
+                layered.dropOld()
+                layered.rotate()
+                (old, young) = (young, [])
             }
             for step in 0..<120 {
                 switch Int.random(in: 0..<8, using: &random) {
                 case 0:
-                    try write(&old)
-                    try view.renew()
-                    layered.dropOld()
-                    layered.rotate()
-                    swap(&old, &young)
+                    try age()
                 case 1, 2:
                     guard let place = standing.indices.randomElement(using: &random) else { break }
                     let key = standing.remove(at: place)
@@ -185,11 +190,7 @@ struct RetractionKeyTests {
                 try check(step)
             }
             for _ in 0..<2 {
-                try write(&old)
-                try view.renew()
-                layered.dropOld()
-                layered.rotate()
-                swap(&old, &young)
+                try age()
             }
             try check(.max)
         }

@@ -390,11 +390,12 @@ extension Bench {
     func retract(
         _ request: RetractionRequest, isDryRun: Bool = false
     ) async -> Result<RetractionOutcome, RetractionError> {
+        let queue = DispatchQueue(label: "retraction")
         do throws(RetractionError) {
             return .success(
                 try await ledger.retract(request, isDryRun: isDryRun) { body in
                     await withCheckedContinuation { continuation in
-                        DispatchQueue.global().async { continuation.resume(returning: body()) }
+                        queue.async { continuation.resume(returning: body()) }
                     }
                 })
         } catch {
