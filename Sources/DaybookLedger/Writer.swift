@@ -152,11 +152,12 @@ final class Writer: @unchecked Sendable {
         precondition(block.endPosition == sequencer.position, "the log holds the whole group")
         let batches = sequencer.pending
         sequencer.commit()
+        let isRetraction = group.contains { $0.request.content.standsAlone }
         progress.update {
             $0.groupCount += 1
             $0.batchCount += UInt64(batches.count)
             $0.hold = hold
-            $0.hasRetractions = $0.hasRetractions || group.contains { $0.request.content.standsAlone }
+            if isRetraction { $0.hasRetractions = true }
         }
         for waiting in group {
             switch waiting.decision {

@@ -363,7 +363,7 @@ extension Integration {
                 }
                 try await daybook.waitUntilProjected("hired_employees", "hires_by_quarter")
                 #expect(try daybook.sql("SELECT count(*) FROM jobs WHERE id = 500001") == "1\n")
-                #expect(try count("Wrong Row", daybook) == "20\n", "they are in the log, and come back")
+                #expect(try count("Wrong Row", daybook) == "20\n", "what is in the log comes back")
                 try daybook.expectTablesSound()
                 try await replace(file, before, daybook, scenario)
             }

@@ -9,7 +9,7 @@ struct Retract: AsyncParsableCommand {
         discussion: """
             Example: daybook retract --import hires.csv --dry-run
             Example: daybook retract --import hires.csv --note "last year's file"
-            Example: daybook retract --batch 01a203d9-4b6b-7c9f-91b7-3bad03fd5ffb --note "sent twice"
+            Example: daybook retract --batch 01a203d9-4b6b-7c9f-91b7-3bad03fd5ffb --note twice
             Example: daybook retract hired_employees 4535 --note "never began"
 
             A file that is here is known by its bytes, another by its name or the SHA-256 that it \
