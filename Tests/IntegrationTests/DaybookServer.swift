@@ -123,7 +123,8 @@ final class DaybookServer {
         var counts = (try? JSONDecoder().decode(Counts.self, from: Data(text.utf8))).map {
             ($0.rows, $0.accepted, $0.rejected)
         }
-        let words = #/([0-9,]+) rows?, ([0-9,]+) accepted, ([0-9,]+) rejected/#
+        if text.contains("nothing was done") { return }
+        let words = #/([0-9,]+) rows?[^,]*, ([0-9,]+) accepted, ([0-9,]+) rejected/#
         if counts == nil, let match = text.firstMatch(of: words) {
             let numbers = [match.1, match.2, match.3].compactMap {
                 Int64($0.replacing(",", with: ""))

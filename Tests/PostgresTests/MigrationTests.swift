@@ -134,6 +134,7 @@ struct MigrationTests {
                 tables.map { $0.text(0) } == [
                     "batches", "checkpoints", "migrations", "rebuild_pieces", "rebuilds",
                     "rejection_closings", "rejection_codes", "rejections",
+                    "retractions",
                 ])
             #expect(tables.allSatisfy { $0.text(1) != nil })
             #expect(throws: PostgresError.self) {
