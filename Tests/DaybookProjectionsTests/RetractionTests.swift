@@ -196,6 +196,45 @@ import Testing
         #expect(try world.psql("SELECT id FROM jobs") == "2")
     }
 
+    @Test("With a wrong import gone every digest is the one of before it came, and of a rebuild")
+    func digestsOfBefore() async throws {
+        let world = try await World(Self.dictionary)
+        var random = SeededGenerator(seed: 5)
+        let names = Self.names(of: world)
+        func digests() throws -> [String] {
+            try names.map { name in
+                let found = try world.drift(name)
+                #expect(found.isEmpty, "\(name)")
+                return "\(name) \(found.found)"
+            }
+        }
+        try world.append([
+            ("jobs", (0..<20).map { .job($0) }), ("notes", [.note("n"), .note(nil)]),
+            ("sales", (0..<50).map { _ in Sales.row(using: &random) }),
+        ])
+        await world.projectAll()
+        let before = try digests()
+        let start = world.log.durable.position
+        try world.append([
+            ("jobs", (20..<30).map { .job($0) }), ("notes", [.note("wrong")]),
+            ("sales", (0..<40).map { _ in Sales.row(using: &random) }),
+        ])
+        await world.projectAll()
+        #expect(try digests() != before)
+        try world.retract([start..<world.log.durable.position])
+        await world.projectAll()
+        #expect(try digests() == before)
+        for name in names { _ = try await world.rebuild(name) { $0.comparesFirst = false } }
+        #expect(try digests() == before)
+        try world.append([("jobs", (20..<30).map { .job($0, "right") })])
+        await world.projectAll()
+        #expect(try world.psql("SELECT count(*) FROM jobs WHERE job = 'right'") == "10")
+    }
+
+    private static func names(of world: World) -> [String] {
+        world.catalog.tables.map(\.name) + world.catalog.aggregates.map(\.name)
+    }
+
     @Test("Who is beyond a retraction already is left alone when others come to it")
     func beyond() async throws {
         let byJob = """
