@@ -31,10 +31,16 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let hummingbirdTesting = Target.Dependency.product(
     name: "HummingbirdTesting", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let hummingbirdCore = Target.Dependency.product(
+    name: "HummingbirdCore", package: "hummingbird")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let httpTypesNIO = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let lifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 
 let package = Package(
@@ -49,6 +55,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.24.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -91,14 +98,16 @@ let package = Package(
             "DaybookServer",
             [
                 "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLedger", "DaybookLog",
-                crypto, httpTypes, hummingbird, lifecycle, log, nioCore,
+                crypto, httpTypes, httpTypesNIO, hummingbird, hummingbirdCore, hummingbirdTLS,
+                lifecycle, log, nioCore, nioHTTP1,
             ]),
         .executableTarget(
             name: "daybook",
             dependencies: [
                 "Avro", "DaybookBackup", "DaybookCatalog", "DaybookIntake", "DaybookLedger",
                 "DaybookLog", "DaybookProjections", "DaybookSegments", "DaybookServer", "Postgres",
-                "S3", arguments, crypto, httpClient, lifecycle, log, nioCore, systemPackage,
+                "S3", arguments, crypto, httpClient, lifecycle, log, nioCore, nioSSL,
+                systemPackage,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -144,7 +153,8 @@ let package = Package(
             "DaybookServerTests",
             [
                 "Avro", "DaybookServer", "DaybookCatalog", "DaybookIntake", "DaybookLedger",
-                "DaybookLog", "DaybookSegments", "TestSupport", httpTypes, hummingbird, hummingbirdTesting, log,
+                "DaybookLog", "DaybookSegments", "TestSupport", httpTypes, httpTypesNIO, hummingbird,
+                hummingbirdTesting, log, nioCore, nioEmbedded, nioHTTP1,
             ]),
         tests("FormatTests", ["Avro", "DaybookLog", "DaybookSegments", "TestSupport"]),
         .testTarget(

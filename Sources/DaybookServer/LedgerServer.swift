@@ -3,7 +3,10 @@ import DaybookIntake
 import DaybookLedger
 import DaybookLog
 import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
 import Logging
+import NIOHTTPTypes
 import ServiceLifecycle
 
 /// What the server is made of. The composition root fills it; tests fill it with something else.
@@ -38,6 +41,12 @@ public struct ServerParts: Sendable {
     public var historyLimit = 32
     /// How many retractions are planned and written at once: each looks through the log.
     public var retractionLimit = 1
+    /// What is taken from the network at most.
+    public var limits = ServerLimits()
+    /// Whether metrics and the interface's description are for holders of keys only.
+    public var guardsMetrics = false
+    /// Certificate and key by which connections are secured; nil for plain HTTP.
+    public var tls: TLSConfiguration?
     /// Where the server's own log goes.
     public var logger: Logger
 
@@ -67,44 +76,66 @@ public struct ServerParts: Sendable {
 
 /// The HTTP server: the same routes by TCP with a key and on a local socket without.
 public struct LedgerServer: Sendable {
-    /// The most bytes that a body may have.
-    public static let bodyByteLimit = LogLimits.bodyByteCount
-
     private let parts: ServerParts
     private let signal: AppendSignal
     private let feeds: Places
     private let proofs: Places
+    private let connections: OpenConnections
+    private let budget: ByteBudget
+    private let requests = RequestCounts()
+    private let bodies: BodyReceiver
     private let histories: HistoryRoute
     private let retractions: RetractionRoute
 
     /// A server of these parts; nothing runs yet.
     public init(_ parts: ServerParts) {
+        precondition(
+            parts.limits.bodyByteCount <= LogLimits.bodyByteCount, "a body fits a record of the log")
         self.parts = parts
         signal = AppendSignal(parts.log)
         feeds = Places(limit: parts.followerLimit)
         proofs = Places(limit: parts.proofLimit)
+        connections = OpenConnections(limit: parts.limits.connectionCount)
+        budget = ByteBudget(limit: parts.limits.inFlightByteCount)
+        bodies = BodyReceiver(byteLimit: parts.limits.bodyByteCount, budget: budget)
         histories = HistoryRoute(
             log: parts.log, catalog: parts.catalog, keeper: parts.backups,
             places: Places(limit: parts.historyLimit))
         retractions = RetractionRoute(
             ledger: parts.ledger, projections: parts.projections,
+            bodies: bodies.limited(to: RetractionOptions.bodyByteLimit),
             places: Places(limit: parts.retractionLimit))
     }
 
     /// The server that listens on a TCP address. A service: it drains when it is to stop.
+    ///
+    /// - Throws: what NIOSSL finds wrong with the certificate or its key.
     public func application(
         host: String, port: Int, onRunning: @escaping @Sendable (_ port: Int?) async -> Void
-    ) -> some ApplicationProtocol {
+    ) throws -> some ApplicationProtocol {
         let router = Router(context: ServerContext.self)
-        router.add(middleware: RequestMiddleware())
-        addHealth(to: router)
-        let guarded = router.group("v1").add(middleware: KeyMiddleware(keys: parts.keys))
-        addRoutes(to: guarded, limits: IntakeLimits())
+        router.add(middleware: RequestMiddleware(budget: budget, isSecure: parts.tls != nil))
+        EndpointRouter(gate: KeyMiddleware(keys: parts.keys), requests: requests)
+            .add(endpoints(limits: IntakeLimits()), to: router)
+        let plain = HTTPServerBuilder.http1(configuration: channelConfiguration)
         return Application(
             router: router,
+            server: try parts.tls.map { try .tls(plain, tlsConfiguration: $0) } ?? plain,
             configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
             onServerRunning: { channel in await onRunning(channel.localAddress?.port) },
             logger: parts.logger)
+    }
+
+    private var channelConfiguration: HTTP1Channel.Configuration {
+        let limits = parts.limits
+        let (connections, budget) = (connections, budget)
+        return HTTP1Channel.Configuration(
+            additionalChannelHandlers: [
+                ConnectionGuard(limits: limits, connections: connections, budget: budget)
+            ],
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: limits.headByteCount, maxHeaderListSize: limits.headByteCount,
+                maxHeaderFieldCount: limits.headFieldCount))
     }
 
     /// The server that listens on the local socket, for the command line.
@@ -112,10 +143,9 @@ public struct LedgerServer: Sendable {
         socketPath: String, onRunning: @escaping @Sendable () async -> Void
     ) -> some ApplicationProtocol {
         let router = Router(context: ServerContext.self)
-        router.add(middleware: RequestMiddleware())
-        addHealth(to: router)
-        let routes = router.group("v1").add(middleware: LocalMiddleware())
-        addRoutes(to: routes, limits: .local)
+        router.add(middleware: RequestMiddleware(budget: nil, isSecure: false))
+        EndpointRouter(gate: LocalMiddleware(), requests: RequestCounts())
+            .add(endpoints(limits: .local), to: router)
         let local = router.group("local/v1").add(middleware: LocalMiddleware())
         local.get("status", use: statusRoutes.localStatus)
         local.post(
@@ -131,6 +161,66 @@ public struct LedgerServer: Sendable {
             logger: parts.logger)
     }
 
+    /// All that the server answers, with the description of it.
+    func endpoints(limits: IntakeLimits) -> [Endpoint] {
+        let access: Endpoint.Access = parts.guardsMetrics ? .keyHolders : .everyone
+        let metrics = MetricsRoute(
+            ledger: parts.ledger, projections: parts.projections, backups: parts.backups,
+            feeds: feeds, connections: connections, budget: budget, requests: requests,
+            logSize: parts.logSize)
+        var endpoints: [Endpoint] = [
+            .live(statusRoutes.live), .ready(statusRoutes.ready), .metrics(access, metrics.respond),
+        ]
+        endpoints += ownEndpoints + rejectionEndpoints(judges(limits)) + tableEndpoints(limits)
+        // It describes itself too, and needs no handler for that.
+        let described = endpoints + [.openAPI(access) { _, _ in Response(status: .ok) }]
+        let document = OpenAPIDocument(
+            endpoints: described, catalog: parts.catalog, reports: parts.reports.reports)
+        endpoints.append(.openAPI(access, OpenAPIRoute(document).respond))
+        return endpoints
+    }
+
+    private var ownEndpoints: [Endpoint] {
+        let batches = BatchRoutes(ledger: parts.ledger)
+        let proof = ProofRoute(
+            batches: batches, log: parts.log, key: parts.signingKey, places: proofs)
+        let backups = BackupRoutes(
+            keeper: parts.backups, catalog: parts.catalog,
+            bodies: bodies.limited(to: BackupRequest.bodyByteLimit))
+        let catalog = CatalogRoute(text: CatalogText(parts.catalog, reports: parts.reports.reports))
+        return [
+            .catalog(catalog.respond), .status(statusRoutes.status),
+            .report(ReportRoute(served: parts.reports, projections: parts.projections).respond),
+            .events(EventRoute(log: parts.log, signal: signal, feeds: feeds).respond),
+            .batchByKey(batches.byKey), .batch(batches.byID), .proof(proof.respond),
+            .backups(backups.list), .makeBackup(backups.make), .retract(retractions.respond),
+        ]
+    }
+
+    private func rejectionEndpoints(_ judges: [String: Judge]) -> [Endpoint] {
+        let resubmitter = Resubmitter(
+            ledger: parts.ledger, judges: judges, dictionary: parts.catalog.version)
+        let rejections = RejectionRoutes(
+            log: parts.log,
+            eligible: EligibleRejections(
+                source: parts.rejections, ledger: parts.ledger, resubmitter: resubmitter),
+            source: parts.rejections, projections: parts.projections, catalog: parts.catalog)
+        let resubmit = ResubmitRoutes(
+            ledger: parts.ledger, resubmitter: resubmitter, projections: parts.projections,
+            bodies: bodies)
+        return [
+            .rejections(rejections.list), .rejectionSummary(rejections.summary),
+            .rejection(rejections.show), .resubmit(resubmit.resubmit), .waive(resubmit.waive),
+        ]
+    }
+
+    private func tableEndpoints(_ limits: IntakeLimits) -> [Endpoint] {
+        let append = AppendRoute(
+            ledger: parts.ledger, judges: judges(limits), dictionary: parts.catalog.version,
+            projections: parts.projections, bodies: bodies)
+        return [.append(append.respond), .history(histories.respond)]
+    }
+
     private var statusRoutes: StatusRoutes {
         StatusRoutes { [parts] showsPostgres in
             let ledger = parts.ledger.status
@@ -140,67 +230,6 @@ public struct LedgerServer: Sendable {
                 postgres: showsPostgres ? parts.projections.postgres : nil,
                 postgresState: parts.projections.postgresState)
         }
-    }
-
-    private func addHealth(to router: Router<ServerContext>) {
-        router.get("health/live", use: statusRoutes.live)
-        router.get("health/ready", use: statusRoutes.ready)
-        router.get(
-            "metrics",
-            use: MetricsRoute(
-                ledger: parts.ledger, projections: parts.projections,
-                backups: parts.backups, feeds: feeds, logSize: parts.logSize
-            ).respond)
-    }
-
-    private func addRejections(
-        to routes: RouterGroup<ServerContext>, judges: [String: Judge]
-    ) {
-        let resubmitter = Resubmitter(
-            ledger: parts.ledger, judges: judges, dictionary: parts.catalog.version)
-        let rejections = RejectionRoutes(
-            log: parts.log,
-            eligible: EligibleRejections(
-                source: parts.rejections, ledger: parts.ledger, resubmitter: resubmitter),
-            source: parts.rejections, projections: parts.projections, catalog: parts.catalog)
-        routes.get("rejections", use: rejections.list)
-        routes.get("rejections/summary", use: rejections.summary)
-        routes.get("rejections/:position", use: rejections.show)
-        let resubmit = ResubmitRoutes(
-            ledger: parts.ledger, resubmitter: resubmitter, projections: parts.projections,
-            bodyByteLimit: LedgerServer.bodyByteLimit)
-        routes.post("rejections/:position/resubmit", use: resubmit.resubmit)
-        routes.post("rejections/:position/waive", use: resubmit.waive)
-    }
-
-    private func addRoutes(to routes: RouterGroup<ServerContext>, limits: IntakeLimits) {
-        let append = AppendRoute(
-            ledger: parts.ledger, judges: judges(limits), dictionary: parts.catalog.version,
-            projections: parts.projections, bodyByteLimit: LedgerServer.bodyByteLimit)
-        let batches = BatchRoutes(ledger: parts.ledger)
-        routes.get(
-            "",
-            use: CatalogRoute(text: CatalogText(parts.catalog, reports: parts.reports.reports))
-                .respond)
-        routes.get(
-            "reports/:name",
-            use: ReportRoute(served: parts.reports, projections: parts.projections).respond)
-        routes.get("events", use: EventRoute(log: parts.log, signal: signal, feeds: feeds).respond)
-        routes.get("status", use: statusRoutes.status)
-        routes.get("batches", use: batches.byKey)
-        routes.get("batches/:id", use: batches.byID)
-        addRejections(to: routes, judges: judges(limits))
-        routes.get(
-            "batches/:id/proof",
-            use: ProofRoute(
-                batches: batches, log: parts.log, key: parts.signingKey, places: proofs
-            ).respond)
-        let backups = BackupRoutes(keeper: parts.backups, catalog: parts.catalog)
-        routes.get("backups", use: backups.list)
-        routes.post("backups", use: backups.make)
-        routes.post("retractions", use: retractions.respond)
-        routes.post(":table", use: append.respond)
-        routes.get(":table/:key/history", use: histories.respond)
     }
 
     /// A judge for every table.

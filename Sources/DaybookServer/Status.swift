@@ -25,6 +25,8 @@ public struct ProjectionStatus: Sendable, Equatable {
 public protocol ProjectionStatusSource: Sendable {
     /// Every table, every aggregate and `audit`, from the start.
     var projections: [ProjectionStatus] { get }
+    /// The position after the log's last durable event.
+    var end: Position { get }
     /// A conninfo that psql, run by the server's user, takes; empty until it is known. Shown on
     /// the local socket only.
     var postgres: String { get }

@@ -36,6 +36,8 @@ final class Projections: ProjectionStatusSource {
         if let note = place.note { logger.notice("\(note)") }
     }
 
+    var end: Position { log.durable.position }
+
     /// Begins to project. Postgres is started or waited for on the projector's own thread.
     func start() {
         isUsed.withLock { $0 = true }

@@ -143,7 +143,7 @@ struct AppendRouteTests {
     @Test("A body over the limit is 413 though it is neither read nor even sent to its end")
     func tooLarge() async throws {
         try await withServer { client, ledger, _ in
-            let body = String(repeating: " ", count: LedgerServer.bodyByteLimit + 1)
+            let body = String(repeating: " ", count: ServerLimits().bodyByteCount + 1)
             let answer = try await client.append(body)
             #expect(answer.status == .contentTooLarge)
             #expect(answer.headers[.connection] == "close")

@@ -58,7 +58,13 @@ struct MetricsTests {
             #expect(
                 value("daybook_projection_state", ["projection": "audit", "state": "failed"]) == 1)
             let counters = samples.filter { $0.kind == "counter" }.map(\.name)
-            #expect(counters.allSatisfy { $0.hasSuffix("_total") } && counters.count == 4)
+            #expect(counters.allSatisfy { $0.hasSuffix("_total") } && counters.count == 7)
+            #expect(value("daybook_http_connections").map { $0 >= 1 } == true)
+            #expect(value("daybook_http_in_flight_bytes") == 0)
+            #expect(
+                value(
+                    "daybook_http_requests_total",
+                    ["route": "/v1/{table}", "method": "POST", "status": "200"]) == 1)
         }
     }
 

@@ -1,5 +1,6 @@
 import Avro
 import DaybookCatalog
+import DaybookLog
 import Foundation
 import HummingbirdTesting
 import Synchronization
@@ -28,6 +29,7 @@ final class ScriptedReports: ReportSource {
 /// Projections that a test moves while it runs.
 final class MovingProjections: ProjectionStatusSource {
     private let state: Mutex<[ProjectionStatus]>
+    let end = Position.max
     let postgres = ""
     let postgresState = "connected"
 

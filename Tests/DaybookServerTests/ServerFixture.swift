@@ -16,6 +16,7 @@ import Testing
 /// Projections that are where a test says.
 struct FixedProjections: ProjectionStatusSource {
     var projections: [ProjectionStatus] = []
+    var end = Position.max
     let postgres = "host=/nowhere"
     let postgresState = "unreachable"
 }
@@ -77,7 +78,7 @@ func withServer(
     parts.proofLimit = proofLimit
     parts.historyLimit = historyLimit
     parts.retractionLimit = retractionLimit
-    let server = LedgerServer(parts).application(host: "127.0.0.1", port: 0) { _ in }
+    let server = try LedgerServer(parts).application(host: "127.0.0.1", port: 0) { _ in }
     try await server.test(.live) { client in try await body(client, scripted, watched) }
     ledger.close()
     try log.close()

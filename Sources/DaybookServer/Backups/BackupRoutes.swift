@@ -6,6 +6,7 @@ import Hummingbird
 struct BackupRoutes: Sendable {
     let keeper: any BackupKeeper
     let catalog: Catalog
+    let bodies: BodyReceiver
 
     /// After so many seconds a client may ask again, while one is made.
     private static let retrySeconds = 5
@@ -35,12 +36,7 @@ struct BackupRoutes: Sendable {
     /// `POST`: begins a backup; 201 if it is made while the client waits, else 202.
     func make(_ request: Request, context: ServerContext) async throws -> Response {
         try authorize(context)
-        let body: Bytes
-        do {
-            body = try await request.bodyBytes(limitByteCount: BackupRequest.bodyByteLimit)
-        } catch let problem as Problem {
-            return problem.response().closing(context.channel)
-        }
+        let body = try await bodies.receive(request, context).bytes
         let wanted = try BackupRequest(request, body: body, catalog: catalog)
         let number: Int
         do throws(BackupRefusal) {

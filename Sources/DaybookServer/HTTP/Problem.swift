@@ -16,6 +16,8 @@ public struct Problem: HTTPResponseError, Equatable {
     public let detail: String
     /// Further header fields of the answer.
     public var headers: HTTPFields = [:]
+    /// Whether the connection is closed after the answer, for the client may still send.
+    var closesConnection = false
 
     /// A problem without further header fields.
     public init(_ status: HTTPResponse.Status, _ kind: String, title: String, detail: String) {
@@ -29,6 +31,13 @@ public struct Problem: HTTPResponseError, Equatable {
     func retrying(afterSeconds seconds: Int) -> Problem {
         var problem = self
         problem.headers[.retryAfter] = String(seconds)
+        return problem
+    }
+
+    /// The same problem, after which the connection is closed.
+    var closing: Problem {
+        var problem = self
+        problem.closesConnection = true
         return problem
     }
 
@@ -47,11 +56,18 @@ public struct Problem: HTTPResponseError, Equatable {
 
     /// The answer that says it.
     func response() -> Response {
+        var headers = headers
+        headers[.contentType] = "application/problem+json"
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: bytes))
+    }
+
+    /// The problem as JSON.
+    var bytes: ByteBuffer {
         var json = JSONWriter(capacity: 512)
         json.openObject()
         writeMembers(to: &json)
         json.closeObject()
-        return Response(status: status, json: json, headers: headers, isProblem: true)
+        return ByteBuffer(bytes: json.unsafeBytes)
     }
 }
 
@@ -92,7 +108,7 @@ extension Problem {
         Problem(.badRequest, kind, title: "The request is not understood", detail: detail)
     }
 
-    static func bodyTooLarge(limitByteCount: Int) -> Problem {
+    static func bodyTooLarge(_ limitByteCount: Int) -> Problem {
         Problem(
             .contentTooLarge, "body-too-large", title: "The body is too large",
             detail: "a body has at most \(limitByteCount) bytes: send several batches, "

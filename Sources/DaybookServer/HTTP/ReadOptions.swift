@@ -40,11 +40,18 @@ struct ReadOptions {
     /// that is asked for.
     ///
     /// - Returns: a position below which they have applied everything, for `Daybook-Position`.
-    /// - Throws: 503 if they do not get there in time, or have stopped.
+    /// - Throws: 503 if they do not get there in time, or have stopped; 400 for a position that
+    ///   the log does not have.
     func wait(
         for projections: any ProjectionStatusSource, _ names: Set<String>? = nil
     ) async throws(Problem) -> Position {
         if let minimumPosition {
+            let end = projections.end
+            guard minimumPosition <= end else {
+                throw .badRequest(
+                    "beyond-end", "the log ends before position \(end), and nobody was told of a "
+                        + "later one; min_position is an answer's Daybook-Position")
+            }
             let isThere = await projections.waitUntilApplied(
                 minimumPosition, by: names, seconds: waitSeconds)
             guard isThere else {

@@ -1,30 +1,99 @@
 import Avro
+import HTTPTypes
 import Hummingbird
 import NIOCore
+import NIOHTTPTypes
 
 /// How many readable bytes stand behind a body, for a parser that reads past the end.
 private let paddingByteCount = 64
 
-extension Request {
+/// A request's whole body.
+struct ReceivedBody {
+    let bytes: Bytes
+    /// What it takes of the server's budget; kept for as long as its rows are worked on.
+    let share: ByteBudget.Share
+}
+
+/// Receives bodies, within a limit for each and one for all together.
+struct BodyReceiver: Sendable {
+    private(set) var byteLimit: Int
+    let budget: ByteBudget
+
+    /// The same with another limit for each body.
+    func limited(to byteLimit: Int) -> BodyReceiver {
+        var receiver = self
+        receiver.byteLimit = byteLimit
+        return receiver
+    }
+
     /// The whole body, copied once from the network's buffers.
     ///
-    /// - Throws: `Problem.bodyTooLarge` as soon as more than the limit is announced or has come.
-    func bodyBytes(limitByteCount: Int) async throws -> Bytes {
-        let announced = headers[.contentLength].flatMap(Int.init) ?? 0
-        guard announced <= limitByteCount else {
-            throw Problem.bodyTooLarge(limitByteCount: limitByteCount)
+    /// - Throws: 413 as soon as more than the limit is announced or has come, 503 if all bodies
+    ///   together are too much, 400 if the body ends before it is whole; each closes the
+    ///   connection.
+    func receive(_ request: Request, _ context: ServerContext) async throws(Problem) -> ReceivedBody
+    {
+        do throws(Problem) {
+            return try await collect(request, context.channel)
+        } catch {
+            throw error.closing
         }
-        // No more is taken beforehand than a usual body has: a header is no reason to give memory.
-        let capacity = max(16 << 10, min(announced, 1 << 20))
-        let collector = BodyCollector(capacity: capacity + paddingByteCount)
-        for try await buffer in body {
-            guard collector.count + buffer.readableBytes <= limitByteCount else {
-                throw Problem.bodyTooLarge(limitByteCount: limitByteCount)
-            }
-            collector.append(buffer)
-        }
-        return collector.finish()
     }
+
+    private func collect(
+        _ request: Request, _ channel: any Channel
+    ) async throws(Problem) -> ReceivedBody {
+        let encoding = request.headers[.contentEncoding]?.lowercased() ?? "identity"
+        guard encoding == "identity" else { throw .encodedBody }
+        let announced = try announced(request.headers)
+        let share = budget.share()
+        // No more is taken beforehand than a usual body has: a header is no reason to give memory.
+        let capacity = max(16 << 10, min(announced ?? 0, 1 << 20))
+        guard share.take(capacity) else { throw .inFlightFull }
+        if request.headers[.expect]?.lowercased() == "100-continue" {
+            let head = HTTPResponsePart.head(HTTPResponse(status: .continue))
+            channel.writeAndFlush(head, promise: nil)
+        }
+        let collector = BodyCollector(capacity: capacity + paddingByteCount)
+        var taken = capacity
+        do {
+            for try await buffer in request.body {
+                let count = collector.count + buffer.readableBytes
+                guard count <= byteLimit else { throw Problem.bodyTooLarge(byteLimit) }
+                if count > taken {
+                    guard share.take(count - taken) else { throw Problem.inFlightFull }
+                    taken = count
+                }
+                collector.append(buffer)
+            }
+        } catch let problem as Problem {
+            throw problem
+        } catch {
+            throw .bodyCut
+        }
+        guard announced == nil || announced == collector.count else { throw .bodyCut }
+        return ReceivedBody(bytes: collector.finish(), share: share)
+    }
+
+    private func announced(_ headers: HTTPFields) throws(Problem) -> Int? {
+        guard let text = headers[.contentLength] else { return nil }
+        // What has more digits than an integer is too large as well.
+        guard let count = Int(text), count <= byteLimit else { throw .bodyTooLarge(byteLimit) }
+        return count
+    }
+}
+
+extension Problem {
+    static let encodedBody: Problem = {
+        var problem = Problem(
+            .unsupportedMediaType, "unsupported-encoding", title: "The body is compressed",
+            detail: "send it as it is, without Content-Encoding; `daybook import` takes files")
+        problem.headers[.acceptEncoding] = "identity"
+        return problem
+    }()
+
+    static let bodyCut = Problem.badRequest(
+        "body-cut", "the body ended before it was whole: nothing of it was kept, send it again")
 }
 
 /// Keeps a sink in one place over the awaits of a body's parts.

@@ -8,6 +8,9 @@ struct MetricsRoute: Sendable {
     let projections: any ProjectionStatusSource
     let backups: any BackupKeeper
     let feeds: Places
+    let connections: OpenConnections
+    let budget: ByteBudget
+    let requests: RequestCounts
     let logSize: @Sendable () -> LogSize
 
     func respond(to request: Request, context: ServerContext) -> Response {
@@ -18,9 +21,39 @@ struct MetricsRoute: Sendable {
         writeBackups(backups.status, to: &metrics)
         metrics.metric(
             "daybook_open_followers", .gauge, "Clients that follow the event feed.", feeds.count)
+        writeDoor(to: &metrics)
         return Response(
             status: .ok, headers: [.contentType: MetricsText.contentType],
             body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text)))
+    }
+
+    private func writeDoor(to metrics: inout MetricsText) {
+        metrics.metric(
+            "daybook_http_connections", .gauge, "Open connections.", connections.count)
+        metrics.metric(
+            "daybook_http_connections_refused_total", .counter,
+            "Connections refused because there were too many.", connections.refusedCount)
+        metrics.metric(
+            "daybook_http_timeouts_total", .counter,
+            "Connections ended because a request came, or an answer was taken, too slowly.",
+            connections.timedOutCount)
+        metrics.metric(
+            "daybook_http_in_flight_bytes", .gauge,
+            "Bytes of bodies that are worked on and of answers that were not taken yet.",
+            budget.usedByteCount)
+        metrics.metric(
+            "daybook_http_requests_total", .counter,
+            "Requests by route, method and status; those without a key or a route are left out.",
+            requests.counters.flatMap { counter in
+                counter.answered.map { answered in
+                    (
+                        [
+                            ("route", counter.path), ("method", counter.method),
+                            ("status", String(answered.status)),
+                        ], answered.count
+                    )
+                }
+            })
     }
 
     private func writeLedger(_ status: LedgerStatus, to metrics: inout MetricsText) {

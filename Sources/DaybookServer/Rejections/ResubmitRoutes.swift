@@ -10,7 +10,7 @@ struct ResubmitRoutes: Sendable {
     let ledger: any LedgerService
     let resubmitter: Resubmitter
     let projections: any ProjectionStatusSource
-    let bodyByteLimit: Int
+    let bodies: BodyReceiver
 
     /// A row in the place of the rejected one, answered as an append; an empty body sends the row
     /// again as it was. With `dry_run=true` nothing is appended: it is answered what would be.
@@ -21,12 +21,9 @@ struct ResubmitRoutes: Sendable {
         guard let judge = resubmitter.judge(of: rejection) else {
             throw Problem.unknownTable(rejection.root.table)
         }
-        let body: Bytes
-        do {
-            body = try await request.bodyBytes(limitByteCount: bodyByteLimit)
-        } catch let problem as Problem {
-            return problem.response().closing(context.channel)
-        }
+        let received = try await bodies.receive(request, context)
+        defer { withExtendedLifetime(received.share) {} }
+        let body = received.bytes
         let row = body.count == 0 ? try asItWas(rejection) : try judge.judge(body, options)
         guard row.rows.count == 1 else {
             throw Problem.badRequest(
@@ -94,13 +91,8 @@ struct ResubmitRoutes: Sendable {
     func waive(_ request: Request, context: ServerContext) async throws -> Response {
         let (caller, rejection) = try await open(context)
         let limit = Waiver.noteByteCount
-        let body: Bytes
-        do {
-            body = try await request.bodyBytes(limitByteCount: limit * 6 + 1024)
-        } catch let problem as Problem {
-            return problem.response().closing(context.channel)
-        }
-        let data = body.withUnsafeBytes { Data($0) }
+        let received = try await bodies.limited(to: limit * 6 + 1024).receive(request, context)
+        let data = received.bytes.withUnsafeBytes { Data($0) }
         guard let note = try? JSONDecoder().decode(WaiveBody.self, from: data).note,
             !note.allSatisfy(\.isWhitespace), note.utf8.count <= limit
         else {

@@ -10,6 +10,7 @@ import Hummingbird
 struct RetractionRoute: Sendable {
     let ledger: any LedgerService
     let projections: any ProjectionStatusSource
+    let bodies: BodyReceiver
     let places: Places
 
     private static let retrySeconds = 2
@@ -22,13 +23,9 @@ struct RetractionRoute: Sendable {
                 "rows of any table may be retracted, and the key \(caller.principal) is for some "
                     + "only")
         }
-        let body: Bytes
-        do {
-            body = try await request.bodyBytes(limitByteCount: RetractionOptions.bodyByteLimit)
-        } catch let problem as Problem {
-            return problem.response().closing(context.channel)
-        }
-        let options = try RetractionOptions(request, body: body)
+        let received = try await bodies.receive(request, context)
+        defer { withExtendedLifetime(received.share) {} }
+        let options = try RetractionOptions(request, body: received.bytes)
         guard let place = places.take() else {
             throw Problem(
                 .tooManyRequests, "retraction-busy", title: "One is worked on at a time",

@@ -16,7 +16,7 @@ struct AppendRoute: Sendable {
     let judges: [String: Judge]
     let dictionary: String
     let projections: any ProjectionStatusSource
-    let bodyByteLimit: Int
+    let bodies: BodyReceiver
 
     func respond(to request: Request, context: ServerContext) async throws -> Response {
         let caller = try context.requireCaller(.append)
@@ -26,12 +26,9 @@ struct AppendRoute: Sendable {
             throw Problem.forbidden("the key \(caller.principal) is not for table \(name)")
         }
         let options = try AppendOptions(request)
-        let body: Bytes
-        do {
-            body = try await request.bodyBytes(limitByteCount: bodyByteLimit)
-        } catch let problem as Problem {
-            return problem.response().closing(context.channel)
-        }
+        let received = try await bodies.receive(request, context)
+        defer { withExtendedLifetime(received.share) {} }
+        let body = received.bytes
         let submission = Submission(
             batch: try judge.judge(body, options), source: AppendRoute.source,
             principal: caller.principal, idempotencyKey: options.idempotencyKey,

@@ -17,8 +17,8 @@ struct Serve: AsyncParsableCommand {
             see docs/proofs.md.
 
             Stops in good order on SIGTERM and SIGINT. On SIGHUP it looks at the catalog folder \
-            again: a good one is taken up by a restart within the process, a bad one is reported \
-            and left. Its own log is JSON lines on standard error.
+            again, and at certificate and key: good ones are taken up by a restart within the \
+            process, bad ones are reported and left. Its own log is JSON lines on standard error.
             """)
 
     @OptionGroup var settings: Settings
@@ -26,6 +26,7 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "HOST:PORT. Environment: DAYBOOK_LISTEN. Default: 127.0.0.1:8080.")
     var listen: String?
 
+    @OptionGroup(title: "The door") var door: DoorOptions
     @OptionGroup(title: "Backups") var backups: BackupOptions
     @OptionGroup(title: "Anchors") var anchors: AnchorOptions
 
@@ -38,8 +39,11 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let (host, port) = try address()
         let logger = ServerLog.start()
-        let reload = ReloadSignal(logger: logger) { [settings] in
+        // A bad certificate is said before the ledger is opened.
+        _ = try door.tls()
+        let reload = ReloadSignal(logger: logger) { [settings, door] in
             try Composition.checkCatalog(settings)
+            _ = try door.tls()
         }
         let composition = try Composition.open(settings, logger: logger)
         let socket = LocalSocket(dataFolder: settings.dataFolder)
@@ -74,8 +78,10 @@ struct Serve: AsyncParsableCommand {
         let keys = KeyFile(
             path: settings.dataFolder + "/keys.json", extraKey: Settings.environment("API_KEY"))
         let keeper = try backupKeeper(composition)
-        let server = LedgerServer(composition.serverParts(keys: keys, backups: keeper))
-        let application = server.application(host: host, port: port) { bound in
+        var parts = composition.serverParts(keys: keys, backups: keeper)
+        try door.apply(to: &parts)
+        let server = LedgerServer(parts)
+        let application = try server.application(host: host, port: port) { bound in
             logger.info("listening", metadata: ["host": "\(host)", "port": "\(bound ?? port)"])
         }
         let local = server.localApplication(socketPath: socket) { chmod(socket, 0o600) }

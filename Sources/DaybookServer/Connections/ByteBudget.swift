@@ -1,0 +1,61 @@
+import Synchronization
+
+/// Counts the bytes that requests and answers hold, against a limit for all together.
+///
+/// A body takes its bytes as they come, and is refused where there are none left. An answer takes
+/// what it needs: it is as large as what was let in made it, and the next request pays for it.
+final class ByteBudget: Sendable {
+    /// Bytes that one body holds; given back with the last reference.
+    final class Share: Sendable {
+        private let budget: ByteBudget
+        private let held = Atomic(0)
+
+        fileprivate init(_ budget: ByteBudget) { self.budget = budget }
+
+        deinit { budget.give(held.load(ordering: .relaxed)) }
+
+        /// Takes more; false if there is no more, and nothing is taken.
+        func take(_ byteCount: Int) -> Bool {
+            guard budget.take(byteCount) else { return false }
+            held.wrappingAdd(byteCount, ordering: .relaxed)
+            return true
+        }
+    }
+
+    /// The most bytes that bodies may hold.
+    let limit: Int
+    private let used = Atomic(0)
+
+    init(limit: Int) {
+        precondition(limit > 0, "a budget has something to give")
+        self.limit = limit
+    }
+
+    /// How many bytes are held now.
+    var usedByteCount: Int { used.load(ordering: .relaxed) }
+
+    /// Whether nothing is left, so that nothing new should begin.
+    var isSpent: Bool { usedByteCount >= limit }
+
+    /// A share that holds nothing yet.
+    func share() -> Share { Share(self) }
+
+    /// Takes bytes whether they are there or not, for an answer; give back as many.
+    func takeAnyway(_ byteCount: Int) {
+        precondition(byteCount >= 0, "bytes are counted")
+        used.wrappingAdd(byteCount, ordering: .relaxed)
+    }
+
+    /// Gives back what was taken.
+    func give(_ byteCount: Int) {
+        let left = used.wrappingSubtract(byteCount, ordering: .relaxed).newValue
+        precondition(left >= 0, "no more is given back than was taken")
+    }
+
+    private func take(_ byteCount: Int) -> Bool {
+        takeAnyway(byteCount)
+        guard usedByteCount > limit else { return true }
+        give(byteCount)
+        return false
+    }
+}
