@@ -81,7 +81,7 @@ public struct LedgerServer: Sendable {
     private let feeds: Places
     private let proofs: Places
     private let connections: OpenConnections
-    private let budget: ByteBudget
+    private let budgets: ServerBudgets
     private let requests = RequestCounts()
     private let bodies: BodyReceiver
     private let histories: HistoryRoute
@@ -96,8 +96,8 @@ public struct LedgerServer: Sendable {
         feeds = Places(limit: parts.followerLimit)
         proofs = Places(limit: parts.proofLimit)
         connections = OpenConnections(limit: parts.limits.connectionCount)
-        budget = ByteBudget(limit: parts.limits.inFlightByteCount)
-        bodies = BodyReceiver(byteLimit: parts.limits.bodyByteCount, budget: budget)
+        budgets = ServerBudgets(parts.limits)
+        bodies = BodyReceiver(byteLimit: parts.limits.bodyByteCount, budget: budgets.bodies)
         histories = HistoryRoute(
             log: parts.log, catalog: parts.catalog, keeper: parts.backups,
             places: Places(limit: parts.historyLimit))
@@ -114,7 +114,7 @@ public struct LedgerServer: Sendable {
         host: String, port: Int, onRunning: @escaping @Sendable (_ port: Int?) async -> Void
     ) throws -> some ApplicationProtocol {
         let router = Router(context: ServerContext.self)
-        router.add(middleware: RequestMiddleware(budget: budget, isSecure: parts.tls != nil))
+        router.add(middleware: RequestMiddleware(answers: budgets.answers, isSecure: parts.tls != nil))
         EndpointRouter(gate: KeyMiddleware(keys: parts.keys), requests: requests)
             .add(endpoints(limits: IntakeLimits()), to: router)
         let plain = HTTPServerBuilder.http1(configuration: channelConfiguration)
@@ -128,10 +128,10 @@ public struct LedgerServer: Sendable {
 
     private var channelConfiguration: HTTP1Channel.Configuration {
         let limits = parts.limits
-        let (connections, budget) = (connections, budget)
+        let (connections, budgets) = (connections, budgets)
         return HTTP1Channel.Configuration(
             additionalChannelHandlers: [
-                ConnectionGuard(limits: limits, connections: connections, budget: budget)
+                ConnectionGuard(limits: limits, connections: connections, budgets: budgets)
             ],
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: limits.headByteCount, maxHeaderListSize: limits.headByteCount,
@@ -143,7 +143,7 @@ public struct LedgerServer: Sendable {
         socketPath: String, onRunning: @escaping @Sendable () async -> Void
     ) -> some ApplicationProtocol {
         let router = Router(context: ServerContext.self)
-        router.add(middleware: RequestMiddleware(budget: nil, isSecure: false))
+        router.add(middleware: RequestMiddleware(answers: nil, isSecure: false))
         EndpointRouter(gate: LocalMiddleware(), requests: RequestCounts())
             .add(endpoints(limits: .local), to: router)
         let local = router.group("local/v1").add(middleware: LocalMiddleware())
@@ -166,7 +166,7 @@ public struct LedgerServer: Sendable {
         let access: Endpoint.Access = parts.guardsMetrics ? .keyHolders : .everyone
         let metrics = MetricsRoute(
             ledger: parts.ledger, projections: parts.projections, backups: parts.backups,
-            feeds: feeds, connections: connections, budget: budget, requests: requests,
+            feeds: feeds, connections: connections, budgets: budgets, requests: requests,
             logSize: parts.logSize)
         var endpoints: [Endpoint] = [
             .live(statusRoutes.live), .ready(statusRoutes.ready), .metrics(access, metrics.respond),

@@ -11,15 +11,16 @@ import Testing
 private final class GuardedConnection {
     let channel: EmbeddedChannel
     let connections: OpenConnections
-    let budget = ByteBudget(limit: 1 << 20)
+    let budgets: ServerBudgets
 
     init(_ change: (inout ServerLimits) -> Void = { _ in }, open: Int = 0) throws {
         var limits = ServerLimits()
         change(&limits)
+        budgets = ServerBudgets(limits)
         connections = OpenConnections(limit: limits.connectionCount)
         for _ in 0..<open { _ = connections.enter() }
         channel = EmbeddedChannel(
-            handler: ConnectionGuard(limits: limits, connections: connections, budget: budget))
+            handler: ConnectionGuard(limits: limits, connections: connections, budgets: budgets))
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }
 
@@ -95,6 +96,21 @@ struct ConnectionGuardTests {
             try connection.channel.throwIfErrorCaught()
         }
         #expect(try connection.answered == 408)
+    }
+
+    @Test("while bodies take nearly all there is, a slow one has two seconds")
+    func pressed() throws {
+        let connection = try GuardedConnection { $0.bodiesByteCount = 1000 }
+        let share = connection.budgets.bodies.share()
+        for (taken, status) in [(870, nil), (10, 408)] {
+            #expect(share.take(taken))
+            try connection.begin()
+            connection.pass(seconds: 3)
+            #expect(try connection.answered == status)
+            guard status == nil else { return }
+            try connection.read(.end(nil))
+            try connection.answer()
+        }
     }
 
     @Test("a body that ends with the connection is no body that is whole")
@@ -182,9 +198,9 @@ struct ConnectionGuardTests {
         try connection.read(.end(nil))
         let body = ByteBuffer(repeating: 0, count: 100_000)
         connection.channel.write(HTTPResponsePart.body(body), promise: nil)
-        #expect(connection.budget.usedByteCount == 100_000)
+        #expect(connection.budgets.answers.usedByteCount == 100_000)
         connection.channel.flush()
-        #expect(connection.budget.usedByteCount == 0)
+        #expect(connection.budgets.answers.usedByteCount == 0)
     }
 }
 
@@ -196,17 +212,19 @@ struct ByteBudgetTests {
         do {
             let share = budget.share()
             #expect(share.take(60) && !share.take(41) && share.take(40))
-            #expect(budget.isSpent && !budget.share().take(1))
+            #expect(budget.isPressed && !budget.share().take(1))
         }
-        #expect(budget.usedByteCount == 0 && !budget.isSpent)
+        #expect(budget.usedByteCount == 0 && !budget.isPressed)
     }
 
     @Test("an answer takes what it needs, and what begins next has less")
     func answers() {
         let budget = ByteBudget(limit: 100)
         budget.takeAnyway(150)
-        #expect(budget.isSpent && !budget.share().take(1))
-        budget.give(150)
+        #expect(!budget.isOverdrawn && !budget.share().take(1))
+        budget.takeAnyway(50)
+        #expect(budget.isOverdrawn)
+        budget.give(200)
         #expect(budget.share().take(100))
     }
 }

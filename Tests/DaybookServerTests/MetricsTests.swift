@@ -60,7 +60,7 @@ struct MetricsTests {
             let counters = samples.filter { $0.kind == "counter" }.map(\.name)
             #expect(counters.allSatisfy { $0.hasSuffix("_total") } && counters.count == 7)
             #expect(value("daybook_http_connections").map { $0 >= 1 } == true)
-            #expect(value("daybook_http_in_flight_bytes") == 0)
+            #expect(value("daybook_http_body_bytes") == 0 && value("daybook_http_unsent_bytes") == 0)
             #expect(
                 value(
                     "daybook_http_requests_total",

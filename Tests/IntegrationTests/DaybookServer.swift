@@ -63,15 +63,21 @@ final class DaybookServer {
 
     /// Starts the server, with further options, and waits until it can append.
     func start(_ options: [String] = []) async throws {
-        let process = try BackgroundProcess(
-            daybookBinary, ["serve"] + options, environment: environment, folder: folder.path)
-        self.process = process
+        let process = try launch(options)
         try await wait("the server to be ready") {
             if let status = process.waitForExit(timeoutSeconds: 0) {
                 throw DaybookFailure(description: "serve exited \(status)\n\(process.errorText)")
             }
             return await (try? client.get("/health/ready"))?.status == 200
         }
+    }
+
+    /// Starts the server, and does not wait for it.
+    func launch(_ options: [String]) throws -> BackgroundProcess {
+        let process = try BackgroundProcess(
+            daybookBinary, ["serve"] + options, environment: environment, folder: folder.path)
+        self.process = process
+        return process
     }
 
     /// kill -9: no goodbye, no flush; its Postgres goes on without it.

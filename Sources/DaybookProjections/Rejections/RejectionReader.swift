@@ -103,6 +103,8 @@ public final class RejectionReader: RejectionSource {
             case .timedOut: throw .timedOut(seconds: options.timeoutSeconds)
             case .cancelled: throw .unavailable("the query was cancelled")
             case _ where error.isTransient: throw .unavailable(error.description)
+            case .server(let fault) where ["42P01", "3F000"].contains(fault.sqlState):
+                throw .unavailable("the projector has not made its tables yet")
             default: throw .failed(error.description)
             }
         } catch {

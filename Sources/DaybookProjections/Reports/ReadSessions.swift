@@ -43,7 +43,8 @@ final class ReadSessions: Sendable {
         self.prepare = prepare
     }
 
-    /// Runs `body` with the connection that has the least to do.
+    /// Runs `body`, which only reads, with the connection that has the least to do; once more if
+    /// that turns out to have been lost while nobody used it.
     ///
     /// - Throws: `Refusal`, and whatever the connection and `body` throw.
     func withConnection<Value: Sendable>(
@@ -51,7 +52,11 @@ final class ReadSessions: Sendable {
     ) async throws -> Value {
         let (session, place) = try take()
         defer { state.withLock { state in state.loads[place] -= 1 } }
-        return try await session.withConnection(body)
+        do {
+            return try await session.withConnection(body)
+        } catch PostgresError.connectionLost {
+            return try await session.withConnection(body)
+        }
     }
 
     private func take() throws(Refusal) -> (PostgresSession, Int) {

@@ -35,9 +35,9 @@ struct ReportStatement {
     func meaning(of error: PostgresError, timeoutSeconds: Int) -> ReportError {
         switch error {
         case .timedOut: .timedOut(seconds: timeoutSeconds)
-        case .server(let fault): .failed("\(place(of: fault)): \(fault.description)")
         case .cancelled: .unavailable("the query was cancelled")
         case _ where error.isTransient: .unavailable(error.description)
+        case .server(let fault): .failed("\(place(of: fault)): \(fault.description)")
         default: .failed(error.description)
         }
     }

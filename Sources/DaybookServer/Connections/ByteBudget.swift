@@ -3,7 +3,7 @@ import Synchronization
 /// Counts the bytes that requests and answers hold, against a limit for all together.
 ///
 /// A body takes its bytes as they come, and is refused where there are none left. An answer takes
-/// what it needs: it is as large as what was let in made it, and the next request pays for it.
+/// what it needs: it is as large as what was let in made it, and slow clients pay for it.
 final class ByteBudget: Sendable {
     /// Bytes that one body holds; given back with the last reference.
     final class Share: Sendable {
@@ -22,7 +22,7 @@ final class ByteBudget: Sendable {
         }
     }
 
-    /// The most bytes that bodies may hold.
+    /// The most bytes that may be held, by what can be refused.
     let limit: Int
     private let used = Atomic(0)
 
@@ -34,8 +34,10 @@ final class ByteBudget: Sendable {
     /// How many bytes are held now.
     var usedByteCount: Int { used.load(ordering: .relaxed) }
 
-    /// Whether nothing is left, so that nothing new should begin.
-    var isSpent: Bool { usedByteCount >= limit }
+    /// Whether so little is left, less than an eighth, that slow clients are no longer borne with.
+    var isPressed: Bool { usedByteCount >= limit - limit / 8 }
+    /// Whether twice the limit is held, so that nothing new should begin.
+    var isOverdrawn: Bool { usedByteCount >= 2 * limit }
 
     /// A share that holds nothing yet.
     func share() -> Share { Share(self) }
@@ -57,5 +59,17 @@ final class ByteBudget: Sendable {
         guard usedByteCount > limit else { return true }
         give(byteCount)
         return false
+    }
+}
+
+/// What a server has for bodies and for answers: the one is not spent by the other, so that clients
+/// that do not read keep nobody from appending.
+struct ServerBudgets: Sendable {
+    let bodies: ByteBudget
+    let answers: ByteBudget
+
+    init(_ limits: ServerLimits) {
+        bodies = ByteBudget(limit: limits.bodiesByteCount)
+        answers = ByteBudget(limit: limits.answersByteCount)
     }
 }

@@ -22,7 +22,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let limits: ServerLimits
     private let connections: OpenConnections
-    private let budget: ByteBudget
+    private let budgets: ServerBudgets
 
     private var isCounted = false
     /// Whether nothing that comes is read any more.
@@ -42,10 +42,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var unsent = (byteCount: 0, since: NIODeadline.distantPast)
     private var tick: RepeatedTask?
 
-    init(limits: ServerLimits, connections: OpenConnections, budget: ByteBudget) {
+    init(limits: ServerLimits, connections: OpenConnections, budgets: ServerBudgets) {
         self.limits = limits
         self.connections = connections
-        self.budget = budget
+        self.budgets = budgets
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -145,8 +145,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         _ byteCount: Int, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext
     ) -> EventLoopPromise<Void> {
         let promise = promise ?? context.eventLoop.makePromise()
-        budget.takeAnyway(byteCount)
-        promise.futureResult.whenComplete { [budget] _ in budget.give(byteCount) }
+        let answers = budgets.answers
+        answers.takeAnyway(byteCount)
+        promise.futureResult.whenComplete { _ in answers.give(byteCount) }
         return promise
     }
 
@@ -185,7 +186,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             connections.countTimeout()
             refuse(.headTooSlow(seconds: seconds), context)
         } else if isReading, openCount == 1 {
-            let seconds = limits.bodySeconds + byteCount / limits.bodyBytesPerSecond
+            let first = budgets.bodies.isPressed ? limits.pressedSeconds : limits.bodySeconds
+            let seconds = first + byteCount / limits.bodyBytesPerSecond
             guard waits > .seconds(Int64(seconds)) else { return }
             connections.countTimeout()
             refuse(.bodyTooSlow(limits), context)
@@ -200,7 +202,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             unsent = (waiting, context.eventLoop.now)
             return false
         }
-        return context.eventLoop.now - unsent.since > .seconds(Int64(limits.stallSeconds))
+        let isPressed = budgets.answers.isPressed && waiting >= ConnectionGuard.countedByteCount
+        let seconds = isPressed ? limits.pressedSeconds : limits.stallSeconds
+        return context.eventLoop.now - unsent.since > .seconds(Int64(seconds))
     }
 
     /// Answers with a problem, if an answer can still be given, and ends the connection.

@@ -3,9 +3,12 @@
 public struct ServerLimits: Sendable, Equatable {
     /// Bytes of one body. More is 413.
     public var bodyByteCount = 8 << 20
-    /// Bytes of bodies that are being received or judged, and of answers that clients have not
-    /// taken yet, in all. Beyond it requests are refused with 503.
-    public var inFlightByteCount = 256 << 20
+    /// Bytes of all bodies that are being received or judged. Beyond it a body is refused with 503,
+    /// and those that come slowly are ended after `pressedSeconds`.
+    public var bodiesByteCount = 128 << 20
+    /// Bytes of all answers that clients have not taken yet. Beyond it connections of which nothing
+    /// was taken for `pressedSeconds` are ended; at twice as many every request is refused with 503.
+    public var answersByteCount = 128 << 20
     /// Open connections. One more is answered with 503 and closed.
     public var connectionCount = 4096
     /// Bytes of a request's line and header fields together, and of the largest. More is 431.
@@ -23,6 +26,8 @@ public struct ServerLimits: Sendable, Equatable {
     public var bodyBytesPerSecond = 16 << 10
     /// How long a client may take nothing of an answer that waits for it.
     public var stallSeconds = 60
+    /// How long a slow client is borne with while its memory is needed for others.
+    public var pressedSeconds = 2
     /// How long, and how many bytes, a client may go on to send of a body that was answered before
     /// its end.
     public var lingerSeconds = 5

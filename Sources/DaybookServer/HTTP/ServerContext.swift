@@ -94,8 +94,8 @@ struct LocalMiddleware: RouterMiddleware {
 
 /// Gives every answer the request's id, makes a problem of every error, and logs what went wrong.
 struct RequestMiddleware: RouterMiddleware {
-    /// While it is spent nothing new begins; nil on the local socket, which has no such bound.
-    let budget: ByteBudget?
+    /// While it is overdrawn nothing begins; nil on the local socket, which has no such bound.
+    let answers: ByteBudget?
     /// Whether the connection is secured.
     let isSecure: Bool
 
@@ -106,7 +106,7 @@ struct RequestMiddleware: RouterMiddleware {
         let start = ContinuousClock.now
         var response: Response
         do {
-            if let budget, budget.isSpent { throw Problem.inFlightFull.closing }
+            if let answers, answers.isOverdrawn { throw Problem.inFlightFull.closing }
             response = try await next(request, context)
         } catch let error as Problem {
             response = error.response()

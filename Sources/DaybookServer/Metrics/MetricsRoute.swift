@@ -9,7 +9,7 @@ struct MetricsRoute: Sendable {
     let backups: any BackupKeeper
     let feeds: Places
     let connections: OpenConnections
-    let budget: ByteBudget
+    let budgets: ServerBudgets
     let requests: RequestCounts
     let logSize: @Sendable () -> LogSize
 
@@ -38,9 +38,12 @@ struct MetricsRoute: Sendable {
             "Connections ended because a request came, or an answer was taken, too slowly.",
             connections.timedOutCount)
         metrics.metric(
-            "daybook_http_in_flight_bytes", .gauge,
-            "Bytes of bodies that are worked on and of answers that were not taken yet.",
-            budget.usedByteCount)
+            "daybook_http_body_bytes", .gauge, "Bytes of bodies that are received or judged.",
+            budgets.bodies.usedByteCount)
+        metrics.metric(
+            "daybook_http_unsent_bytes", .gauge,
+            "Bytes of large answers that clients have not taken yet.",
+            budgets.answers.usedByteCount)
         metrics.metric(
             "daybook_http_requests_total", .counter,
             "Requests by route, method and status; those without a key or a route are left out.",
