@@ -22,6 +22,8 @@ public struct ServerParts: Sendable {
     public var projections: any ProjectionStatusSource
     /// The reports, and what answers them.
     public var reports: ServedReports
+    /// What reads the tables' rows.
+    public var rows: any RowSource
     /// What finds rejections.
     public var rejections: any RejectionSource
     /// What makes backups.
@@ -46,7 +48,8 @@ public struct ServerParts: Sendable {
         ledger: any LedgerService, log: any LogEngine, catalog: Catalog,
         fingerprintKey: FingerprintKey,
         keys: any KeyAuthority, projections: any ProjectionStatusSource, reports: ServedReports,
-        rejections: any RejectionSource, backups: any BackupKeeper, signingKey: SigningKey,
+        rows: any RowSource, rejections: any RejectionSource, backups: any BackupKeeper,
+        signingKey: SigningKey,
         logSize: @escaping @Sendable () -> LogSize,
         logger: Logger
     ) {
@@ -57,6 +60,7 @@ public struct ServerParts: Sendable {
         self.keys = keys
         self.projections = projections
         self.reports = reports
+        self.rows = rows
         self.rejections = rejections
         self.backups = backups
         self.signingKey = signingKey
@@ -200,6 +204,10 @@ public struct LedgerServer: Sendable {
         routes.post("backups", use: backups.make)
         routes.post("retractions", use: retractions.respond)
         routes.post(":table", use: append.respond)
+        let rows = RowRoutes(
+            source: parts.rows, projections: parts.projections, catalog: parts.catalog)
+        routes.get(":table", use: rows.list)
+        routes.get(":table/:key", use: rows.one)
         routes.get(":table/:key/history", use: histories.respond)
     }
 

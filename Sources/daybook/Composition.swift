@@ -108,6 +108,7 @@ final class Composition: Sendable {
             ledger: ledger, log: log, catalog: catalog, fingerprintKey: ledger.fingerprintKey,
             keys: keys,
             projections: projections, reports: ServedReports(reports, source: runner),
+            rows: RowReader { [projections] in projections.postgres },
             rejections: RejectionReader { [projections] in projections.postgres },
             backups: backups, signingKey: signingKey, logSize: { [log] in log.sizeForStatus },
             logger: logger)
