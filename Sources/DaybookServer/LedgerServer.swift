@@ -76,6 +76,7 @@ public struct LedgerServer: Sendable {
 
     private let parts: ServerParts
     private let signal: AppendSignal
+    private let appendDurations = Durations()
     private let feeds: Places
     private let proofs: Places
     private let histories: HistoryRoute
@@ -153,7 +154,8 @@ public struct LedgerServer: Sendable {
             "metrics",
             use: MetricsRoute(
                 ledger: parts.ledger, projections: parts.projections,
-                backups: parts.backups, feeds: feeds, logSize: parts.logSize
+                backups: parts.backups, feeds: feeds, appends: appendDurations,
+                logSize: parts.logSize
             ).respond)
     }
 
@@ -180,7 +182,8 @@ public struct LedgerServer: Sendable {
     private func addRoutes(to routes: RouterGroup<ServerContext>, limits: IntakeLimits) {
         let append = AppendRoute(
             ledger: parts.ledger, judges: judges(limits), dictionary: parts.catalog.version,
-            projections: parts.projections, bodyByteLimit: LedgerServer.bodyByteLimit)
+            projections: parts.projections, bodyByteLimit: LedgerServer.bodyByteLimit,
+            durations: appendDurations)
         let batches = BatchRoutes(ledger: parts.ledger)
         routes.get(
             "",

@@ -172,6 +172,10 @@ final class Composition: Sendable {
 extension SegmentLog {
     fileprivate var sizeForStatus: LogSize {
         let size = size
-        return LogSize(segmentCount: size.segments, byteCount: size.bytes)
+        var figures = LogSize(segmentCount: size.segments, byteCount: size.bytes)
+        figures.writes = activity.writes
+        figures.readFailureCount = activity.readFailureCount
+        figures.damagedRangeCount = recovery.damage.count
+        return figures
     }
 }

@@ -17,6 +17,7 @@ struct AppendRoute: Sendable {
     let dictionary: String
     let projections: any ProjectionStatusSource
     let bodyByteLimit: Int
+    let durations: Durations
 
     func respond(to request: Request, context: ServerContext) async throws -> Response {
         let caller = try context.requireCaller(.append)
@@ -32,6 +33,7 @@ struct AppendRoute: Sendable {
         } catch let problem as Problem {
             return problem.response().closing(context.channel)
         }
+        let start = ContinuousClock.now
         let submission = Submission(
             batch: try judge.judge(body, options), source: AppendRoute.source,
             principal: caller.principal, idempotencyKey: options.idempotencyKey,
@@ -43,6 +45,7 @@ struct AppendRoute: Sendable {
         } catch {
             throw Problem(error)
         }
+        durations.add(since: start)
         var answer = BatchAnswer(receipt: receipt, hasRows: options.hasRows)
         if let seconds = options.waitSeconds {
             answer.isProjected = await projections.waitUntilApplied(
