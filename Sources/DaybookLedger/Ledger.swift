@@ -50,7 +50,9 @@ public final class Ledger: LedgerService {
         self.lookup = lookup
         self.snapshots = snapshots
         queue = Monitor(SubmissionQueue(byteLimit: options.queueByteLimit))
-        progress = Monitor(Writer.Progress(hasRetractions: sequencer.hasRetractions))
+        progress = Monitor(
+            Writer.Progress(
+                hasRetractions: sequencer.hasRetractions, counts: LedgerCounts(catalog)))
         self.store = store
         writer = Writer(
             engine: engine, options: options, queue: queue, progress: progress, lookup: lookup,
@@ -220,10 +222,12 @@ public final class Ledger: LedgerService {
         let progress = progress.update { $0 }
         return LedgerStatus(
             head: engine.durable, catalogVersion: catalog.version, queuedBatchCount: batches,
-            queuedByteCount: bytes, hold: progress.hold ?? (state == .closing ? .closed : nil),
+            queuedByteCount: bytes, queueByteLimit: options.queueByteLimit,
+            hold: progress.hold ?? (state == .closing ? .closed : nil),
             snapshotPosition: snapshots.position, snapshotFault: snapshots.fault,
+            snapshotAgeSeconds: snapshots.ageSeconds, snapshotFailureCount: snapshots.failureCount,
             groupCount: progress.groupCount, batchCount: progress.batchCount,
-            replayCount: progress.replayCount)
+            replayCount: progress.replayCount, counts: progress.counts)
     }
 
     /// Takes no more, writes and answers what waits, and makes a last snapshot. Blocks. The engine

@@ -59,16 +59,24 @@ public struct LedgerStatus: Sendable, Equatable {
     public var queuedBatchCount: Int
     /// Their bytes, of `LedgerOptions.queueByteLimit`.
     public var queuedByteCount: Int
+    /// How many bytes may wait.
+    public let queueByteLimit: Int
     /// Nil while batches are taken.
     public var hold: Hold?
     /// The position that the snapshot of the keys covers.
     public var snapshotPosition: Position
     /// Why the last snapshot could not be written, if it could not.
     public var snapshotFault: String?
+    /// How many seconds ago the last snapshot was made; nil if none was since opening.
+    public let snapshotAgeSeconds: Double?
+    /// How many snapshots could not be written or used since the ledger was opened.
+    public let snapshotFailureCount: UInt64
     /// Groups written since the ledger was opened.
     public var groupCount: UInt64
     /// Batches written since the ledger was opened.
     public var batchCount: UInt64
     /// Retries answered from the log since the ledger was opened.
     public var replayCount: UInt64
+    /// Rows and groups written since the ledger was opened.
+    public let counts: LedgerCounts
 }

@@ -17,6 +17,8 @@ final class Writer: @unchecked Sendable {
         var isClockConfirmed = false
         /// Whether any row was ever retracted.
         var hasRetractions: Bool
+        /// Rows and groups, by what became of them.
+        var counts: LedgerCounts
     }
 
     private let engine: any LogEngine
@@ -156,6 +158,7 @@ final class Writer: @unchecked Sendable {
         progress.update {
             $0.groupCount += 1
             $0.batchCount += UInt64(batches.count)
+            $0.counts.add(batches)
             $0.hold = hold
             if isRetraction { $0.hasRetractions = true }
         }

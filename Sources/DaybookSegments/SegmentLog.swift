@@ -31,6 +31,15 @@ public final class SegmentLog: LogEngine {
         var recent: RecentBlocks
         var checkpoint: TreeHead?
         var isClosed = false
+        var activity = Activity()
+    }
+
+    /// What the log's disk did since the log was opened.
+    public struct Activity: Sendable {
+        /// How long writing and syncing a block took.
+        public fileprivate(set) var writes = Histogram.seconds
+        /// How often blocks could not be read.
+        public fileprivate(set) var readFailureCount: UInt64 = 0
     }
 
     /// Opens the log of a data directory (in its folder `log`), or makes a new ledger there.
@@ -130,7 +139,9 @@ public final class SegmentLog: LogEngine {
     }
 
     private func publish(_ block: DurableBlock, _ writing: inout Writing) {
-        guard let end = writing.writer?.offset, let contents = writing.writer?.contents else {
+        guard let end = writing.writer?.offset, let contents = writing.writer?.contents,
+            let duration = writing.writer?.lastWrite
+        else {
             preconditionFailure("the writer that wrote a block is there")
         }
         let checkpoint = reading.withLock { reading in
@@ -143,6 +154,7 @@ public final class SegmentLog: LogEngine {
             reading.view.head = block.head
             reading.view.lastReceivedAt = block.lastReceivedAt
             reading.recent.append(block)
+            reading.activity.writes.add(duration)
             return reading.checkpoint
         }
         writing.headFile.write(head: block.head, checkpoint: checkpoint)
@@ -217,7 +229,15 @@ public final class SegmentLog: LogEngine {
             (reading.recent.blocks(from: position, byteLimit: byteLimit), reading.view)
         }
         if !recent.isEmpty { return recent }
-        return try view.blocks(from: position, byteLimit: byteLimit)
+        do throws(LogError) {
+            return try view.blocks(from: position, byteLimit: byteLimit)
+        } catch {
+            switch error {
+            case .corrupt, .system: reading.withLock { $0.activity.readFailureCount += 1 }
+            default: break
+            }
+            throw error
+        }
     }
 
     /// By the segments' times, then the sparse index, then the batches of one block.
@@ -248,6 +268,9 @@ public final class SegmentLog: LogEngine {
         precondition(checkpoint.ledger == ledger, "a checkpoint is of this ledger")
         reading.withLock { $0.checkpoint = checkpoint }
     }
+
+    /// What the disk did since the log was opened.
+    public var activity: Activity { reading.withLock { $0.activity } }
 
     /// How many segments and bytes there are.
     public var size: (segments: Int, bytes: UInt64) {

@@ -15,6 +15,8 @@ struct SegmentWriter: ~Copyable {
     /// Whether a frame after the last block says that it is durable.
     private(set) var isAttested: Bool
     private(set) var contents: SegmentContents
+    /// How long writing and syncing the last block took.
+    private(set) var lastWrite = Duration.zero
     private var syncFailed = false
     private var staging: ByteSink
     private var compressor = LZ4Compressor()
@@ -53,8 +55,10 @@ struct SegmentWriter: ~Copyable {
         var frontier = state.frontier
         for entry in entries { frontier.append(entry.leaf) }
         let header = stage(content, entries: entries, frontier: frontier)
+        let start = ContinuousClock.now
         try write(staging.unsafeBytes)
         try sync()
+        lastWrite = ContinuousClock.now - start
         var state = self.state
         do {
             try state.advance(over: header, leaves: entries.map(\.leaf))

@@ -25,6 +25,8 @@ public struct ServerParts: Sendable {
     public var projections: any ProjectionStatusSource
     /// The reports, and what answers them.
     public var reports: ServedReports
+    /// What reads the tables' rows.
+    public var rows: any RowSource
     /// What finds rejections.
     public var rejections: any RejectionSource
     /// What makes backups.
@@ -55,7 +57,8 @@ public struct ServerParts: Sendable {
         ledger: any LedgerService, log: any LogEngine, catalog: Catalog,
         fingerprintKey: FingerprintKey,
         keys: any KeyAuthority, projections: any ProjectionStatusSource, reports: ServedReports,
-        rejections: any RejectionSource, backups: any BackupKeeper, signingKey: SigningKey,
+        rows: any RowSource, rejections: any RejectionSource, backups: any BackupKeeper,
+        signingKey: SigningKey,
         logSize: @escaping @Sendable () -> LogSize,
         logger: Logger
     ) {
@@ -66,6 +69,7 @@ public struct ServerParts: Sendable {
         self.keys = keys
         self.projections = projections
         self.reports = reports
+        self.rows = rows
         self.rejections = rejections
         self.backups = backups
         self.signingKey = signingKey
@@ -78,6 +82,7 @@ public struct ServerParts: Sendable {
 public struct LedgerServer: Sendable {
     private let parts: ServerParts
     private let signal: AppendSignal
+    private let appendDurations = Durations()
     private let feeds: Places
     private let proofs: Places
     private let connections: OpenConnections
@@ -90,7 +95,7 @@ public struct LedgerServer: Sendable {
     /// A server of these parts; nothing runs yet.
     public init(_ parts: ServerParts) {
         precondition(
-            parts.limits.bodyByteCount <= LogLimits.bodyByteCount, "a body fits a record of the log")
+            parts.limits.bodyByteCount <= LogLimits.bodyByteCount, "a body fits a record")
         self.parts = parts
         signal = AppendSignal(parts.log)
         feeds = Places(limit: parts.followerLimit)
@@ -114,7 +119,8 @@ public struct LedgerServer: Sendable {
         host: String, port: Int, onRunning: @escaping @Sendable (_ port: Int?) async -> Void
     ) throws -> some ApplicationProtocol {
         let router = Router(context: ServerContext.self)
-        router.add(middleware: RequestMiddleware(answers: budgets.answers, isSecure: parts.tls != nil))
+        router.add(
+            middleware: RequestMiddleware(answers: budgets.answers, isSecure: parts.tls != nil))
         EndpointRouter(gate: KeyMiddleware(keys: parts.keys), requests: requests)
             .add(endpoints(limits: IntakeLimits()), to: router)
         let plain = HTTPServerBuilder.http1(configuration: channelConfiguration)
@@ -167,7 +173,7 @@ public struct LedgerServer: Sendable {
         let metrics = MetricsRoute(
             ledger: parts.ledger, projections: parts.projections, backups: parts.backups,
             feeds: feeds, connections: connections, budgets: budgets, requests: requests,
-            logSize: parts.logSize)
+            appends: appendDurations, logSize: parts.logSize)
         var endpoints: [Endpoint] = [
             .live(statusRoutes.live), .ready(statusRoutes.ready), .metrics(access, metrics.respond),
         ]
@@ -217,8 +223,13 @@ public struct LedgerServer: Sendable {
     private func tableEndpoints(_ limits: IntakeLimits) -> [Endpoint] {
         let append = AppendRoute(
             ledger: parts.ledger, judges: judges(limits), dictionary: parts.catalog.version,
-            projections: parts.projections, bodies: bodies)
-        return [.append(append.respond), .history(histories.respond)]
+            projections: parts.projections, bodies: bodies, durations: appendDurations)
+        let rows = RowRoutes(
+            source: parts.rows, projections: parts.projections, catalog: parts.catalog)
+        return [
+            .append(append.respond), .rows(rows.list), .row(rows.one),
+            .history(histories.respond),
+        ]
     }
 
     private var statusRoutes: StatusRoutes {

@@ -34,12 +34,18 @@ public protocol ProjectionStatusSource: Sendable {
     var postgresState: String { get }
 }
 
-/// How much room the log takes.
+/// How much room the log takes, and how its disk does.
 public struct LogSize: Sendable, Equatable {
     /// How many segments there are.
     public let segmentCount: Int
     /// How many bytes they have.
     public let byteCount: UInt64
+    /// How long writing and syncing a group took, since the process started.
+    public var writes = Histogram.seconds
+    /// How often the log could not be read since the process started.
+    public var readFailureCount: UInt64 = 0
+    /// How many damaged ranges of sealed segments were found when the log was opened.
+    public var damagedRangeCount = 0
 
     /// A log's size.
     public init(segmentCount: Int, byteCount: UInt64) {
@@ -80,16 +86,7 @@ public struct ServerStatus: Sendable {
     }
 
     /// What keeps the ledger from taking batches, as a word; nil while it takes them.
-    public var holdName: String? {
-        switch hold {
-        case nil: nil
-        case .clock: "clock-held"
-        case .diskFull: "disk-full"
-        case .log(.corrupt): "log-corrupt"
-        case .log: "log-failed"
-        case .closed: "closed"
-        }
-    }
+    public var holdName: String? { hold?.name }
 
     /// The status as one JSON object.
     public func write(to json: inout JSONWriter) {
@@ -117,5 +114,21 @@ public struct ServerStatus: Sendable {
         json.field("postgres_state", postgresState)
         if let postgres { json.field("postgres", postgres) }
         json.closeObject()
+    }
+}
+
+extension LedgerStatus.Hold {
+    /// Every name that there is.
+    static let names = ["clock-held", "disk-full", "log-corrupt", "log-failed", "closed"]
+
+    /// The hold as a word.
+    var name: String {
+        switch self {
+        case .clock: "clock-held"
+        case .diskFull: "disk-full"
+        case .log(.corrupt): "log-corrupt"
+        case .log: "log-failed"
+        case .closed: "closed"
+        }
     }
 }

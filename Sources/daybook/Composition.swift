@@ -108,6 +108,7 @@ final class Composition: Sendable {
             ledger: ledger, log: log, catalog: catalog, fingerprintKey: ledger.fingerprintKey,
             keys: keys,
             projections: projections, reports: ServedReports(reports, source: runner),
+            rows: RowReader { [projections] in projections.postgres },
             rejections: RejectionReader { [projections] in projections.postgres },
             backups: backups, signingKey: signingKey, logSize: { [log] in log.sizeForStatus },
             logger: logger)
@@ -171,6 +172,10 @@ final class Composition: Sendable {
 extension SegmentLog {
     fileprivate var sizeForStatus: LogSize {
         let size = size
-        return LogSize(segmentCount: size.segments, byteCount: size.bytes)
+        var figures = LogSize(segmentCount: size.segments, byteCount: size.bytes)
+        figures.writes = activity.writes
+        figures.readFailureCount = activity.readFailureCount
+        figures.damagedRangeCount = recovery.damage.count
+        return figures
     }
 }

@@ -31,6 +31,7 @@ struct FixedKeys: KeyAuthority {
 func withServer(
     projections: any ProjectionStatusSource = FixedProjections(),
     reports: ServedReports = ServedReports([], source: ScriptedReports()),
+    rows: any RowSource = ScriptedRows(),
     rejections: any RejectionSource = ScriptedRejections(),
     backups: any BackupKeeper = ScriptedBackups(),
     segmentByteCount: UInt64? = nil, followerLimit: Int = 4, proofLimit: Int = 2,
@@ -68,7 +69,7 @@ func withServer(
             "jobs-admin": Caller(
                 principal: "jobs-admin", scopes: Set(Scope.allCases), tables: ["jobs"]),
         ]),
-        projections: projections, reports: reports, rejections: rejections,
+        projections: projections, reports: reports, rows: rows, rejections: rejections,
         backups: backups, signingKey: try SigningKey(seed: Array(1...32)),
         logSize: { LogSize(segmentCount: 1, byteCount: 10) },
         logger: Logger(label: "test") { label in

@@ -209,6 +209,9 @@ func withDaybook(
     }
 }
 
+/// Puts a figure that was measured into the tests' own output.
+func report(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
 /// Looks every 50 ms until a condition holds.
 /// - Throws: ``DaybookFailure`` at the timeout, or what the condition throws.
 func wait(

@@ -7,6 +7,9 @@ final class SnapshotThread: @unchecked Sendable {
         var target: Position?
         var position: Position
         var fault: String?
+        var failureCount: UInt64 = 0
+        /// When the last one was made.
+        var madeAt: ContinuousClock.Instant?
         var isClosing = false
     }
 
@@ -27,11 +30,22 @@ final class SnapshotThread: @unchecked Sendable {
     var position: Position { state.update { $0.position } }
     /// Why the last snapshot could not be made or used.
     var fault: String? { state.update { $0.fault } }
+    /// How often that was.
+    var failureCount: UInt64 { state.update { $0.failureCount } }
+    /// How long ago the last one was made; nil if none was yet.
+    var ageSeconds: Double? {
+        state.update { $0.madeAt }.map { (ContinuousClock.now - $0) / .seconds(1) }
+    }
 
     /// Asks for a snapshot up to a durable position.
     func request(_ target: Position) { state.update { $0.target = target } }
 
-    func note(fault: String) { state.update { $0.fault = fault } }
+    func note(fault: String) {
+        state.update {
+            $0.fault = fault
+            $0.failureCount += 1
+        }
+    }
 
     /// Ends the thread, after a last snapshot up to a durable position.
     func close(at target: Position) {
@@ -53,14 +67,16 @@ final class SnapshotThread: @unchecked Sendable {
             }
             guard case .advance(let target) = work else { return }
             do throws(LedgerError) {
-                if target > builder.head.log.position { try builder.advance(to: target) }
+                let isNew = target > builder.head.log.position
+                if isNew { try builder.advance(to: target) }
                 state.update {
+                    if isNew { $0.madeAt = .now }
                     $0.position = builder.head.log.position
                     $0.fault = nil
                 }
             } catch {
                 // The snapshot before it stands; the writer will ask again.
-                state.update { $0.fault = "\(error)" }
+                note(fault: "\(error)")
             }
         }
     }

@@ -34,15 +34,10 @@ public final class ReportRunner: ReportSource {
             applicationName: "daybook reports", connectionCount: options.connectionCount,
             waitingCount: options.waitingCount, conninfo: conninfo
         ) { connection in
-            // What the values' text looks like does not depend on the server's configuration.
             try connection.execute(
                 """
                 SET search_path = \(SQL.identifier(options.schema));
-                SET timezone = 'UTC';
-                SET datestyle = 'ISO';
-                SET intervalstyle = 'iso_8601';
-                SET extra_float_digits = 1;
-                SET bytea_output = 'hex'
+                \(ValueForm.settings)
                 """)
             try connection.setStatementTimeout(milliseconds: options.timeoutSeconds * 1000)
         }

@@ -3,11 +3,11 @@
 public struct ServerLimits: Sendable, Equatable {
     /// Bytes of one body. More is 413.
     public var bodyByteCount = 8 << 20
-    /// Bytes of all bodies that are being received or judged. Beyond it a body is refused with 503,
-    /// and those that come slowly are ended after `pressedSeconds`.
+    /// Bytes of all bodies that are received or judged. Beyond it a body is refused with 503, and
+    /// those that come slowly are ended after `pressedSeconds`.
     public var bodiesByteCount = 128 << 20
     /// Bytes of all answers that clients have not taken yet. Beyond it connections of which nothing
-    /// was taken for `pressedSeconds` are ended; at twice as many every request is refused with 503.
+    /// was taken for `pressedSeconds` are ended; at twice as many any request is refused with 503.
     public var answersByteCount = 128 << 20
     /// Open connections. One more is answered with 503 and closed.
     public var connectionCount = 4096

@@ -190,7 +190,10 @@ extension HTTPField.Name {
     static let apiKey = HTTPField.Name("x-api-key")!
     static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
     static let idempotencyReplayed = HTTPField.Name("Idempotency-Replayed")!
+    static let daybookNext = HTTPField.Name("Daybook-Next")!
     static let daybookPosition = HTTPField.Name("Daybook-Position")!
     static let daybookUser = HTTPField.Name("Daybook-User")!
+    /// Source: RFC 8288.
+    static let link = HTTPField.Name("Link")!
     static let requestID = HTTPField.Name("X-Request-Id")!
 }

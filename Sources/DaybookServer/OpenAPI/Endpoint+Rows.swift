@@ -63,7 +63,7 @@ extension Endpoint {
             answers: [
                 .json(
                     200, "A page of rows.", .named("{table}.rows"),
-                    headers: ["Daybook-Position", "Link"]
+                    headers: ["Daybook-Position", "Daybook-Next", "Link"]
                 ).orCSV("The same rows; the first line names the columns.")
             ], problems: [404, 504], handler: handler)
     }

@@ -120,6 +120,10 @@ struct OpenAPIDocument {
             ]
         ),
         (
+            "Daybook-Next",
+            ["description": "What to give as `after`, as an answer's `next`.", "schema": .text]
+        ),
+        (
             "Idempotency-Replayed",
             [
                 "description": "The answer is that of an earlier request with the same key.",

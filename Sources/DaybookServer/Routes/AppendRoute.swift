@@ -17,6 +17,7 @@ struct AppendRoute: Sendable {
     let dictionary: String
     let projections: any ProjectionStatusSource
     let bodies: BodyReceiver
+    let durations: Durations
 
     func respond(to request: Request, context: ServerContext) async throws -> Response {
         let caller = try context.requireCaller(.append)
@@ -29,6 +30,7 @@ struct AppendRoute: Sendable {
         let received = try await bodies.receive(request, context)
         defer { withExtendedLifetime(received.share) {} }
         let body = received.bytes
+        let start = ContinuousClock.now
         let submission = Submission(
             batch: try judge.judge(body, options), source: AppendRoute.source,
             principal: caller.principal, idempotencyKey: options.idempotencyKey,
@@ -40,6 +42,7 @@ struct AppendRoute: Sendable {
         } catch {
             throw Problem(error)
         }
+        durations.add(since: start)
         var answer = BatchAnswer(receipt: receipt, hasRows: options.hasRows)
         if let seconds = options.waitSeconds {
             answer.isProjected = await projections.waitUntilApplied(

@@ -58,24 +58,7 @@ struct ReportRoute: Sendable {
             answer.write(to: &json)
             return Response(status: .ok, json: json, headers: [.vary: "accept"])
         }
-        let bytes = answer.csv()
-        return Response(
-            status: .ok,
-            headers: [.contentType: "text/csv; charset=utf-8; header=present", .vary: "accept"],
-            body: ResponseBody(
-                byteBuffer: bytes.withUnsafeBytes { ByteBuffer(bytes: $0) }))
-    }
-}
-
-extension String? {
-    /// Whether an `Accept` names CSV before JSON.
-    fileprivate var prefersCSV: Bool {
-        for type in (self ?? "").lowercased().split(separator: ",") {
-            let name = type.prefix { $0 != ";" }.filter { $0 != " " }
-            if name == "text/csv" { return true }
-            if name == "application/json" { return false }
-        }
-        return false
+        return Response(csv: answer.csv())
     }
 }
 

@@ -30,21 +30,21 @@ extension Integration {
                         "--key", daybook.client.key, "--slow", "200", "--big", "\(128 << 20)",
                     ], timeoutSeconds: 240)
                 #expect(result.status == 0, "\(result.text)\n\(result.errorText)")
-                let report = try JSONDecoder().decode(Report.self, from: result.output)
-                print("hostile clients:", result.text)
-                #expect(report.attacks >= 100)
+                let found = try JSONDecoder().decode(Report.self, from: result.output)
+                report("hostile clients: \(result.text)")
+                #expect(found.attacks >= 100)
                 // What the limits add up to: bodies and answers, twice at most, and the rest.
-                #expect(report.peak_mb < 1_000)
+                #expect(found.peak_mb < 1_000)
                 // It appended in every attack that lasted, and was hardly ever sent away.
-                #expect(report.honest_failure_count * 20 <= report.honest_appends)
+                #expect(found.honest_failure_count * 20 <= found.honest_appends)
                 for name in ["slow_bodies", "slow_heads", "slow_readers"] {
-                    #expect((report.by_attack[name]?.honest ?? 0) > 20, "\(name)")
+                    #expect((found.by_attack[name]?.honest ?? 0) > 20, "\(name)")
                 }
                 // Everything is as it was, and every row of the honest client is there once.
                 try await daybook.waitUntilProjected("jobs", timeoutSeconds: 120)
-                let found = try daybook.sql(
+                let rows = try daybook.sql(
                     "SELECT count(*), count(DISTINCT id) FROM jobs WHERE job = 'Honest'")
-                #expect(found == "\(report.honest_appends),\(report.honest_appends)\n")
+                #expect(rows == "\(found.honest_appends),\(found.honest_appends)\n")
                 let batches = try daybook.sql(
                     "SELECT count(*) FROM daybook.batches WHERE rows <> accepted + rejected")
                 #expect(batches == "0\n")

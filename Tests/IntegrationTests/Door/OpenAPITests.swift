@@ -12,7 +12,7 @@ extension Integration {
                     ["--url", "http://127.0.0.1:\(daybook.client.port)", "--examples", "10"],
                     environment: ["DAYBOOK_API_KEY": daybook.client.key], timeoutSeconds: 400)
                 #expect(result.status == 0, "\(result.text.suffix(6_000))\n\(result.errorText)")
-                print("generated requests:", result.text.suffix(400))
+                report("generated requests: \(result.text.suffix(400))")
                 let match = result.text.firstMatch(of: #/([0-9]+) generated, ([0-9]+) passed/#)
                 #expect((match.flatMap { Int($0.2) } ?? 0) > 1_000)
             }
