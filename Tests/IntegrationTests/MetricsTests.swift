@@ -82,6 +82,74 @@ extension Integration {
             }
         }
 
+        /// Names and types of the metrics that the table of docs/operations.md has.
+        private func documented() throws -> [String: String] {
+            let text = try String(
+                contentsOfFile: "\(packageRoot)/docs/operations.md", encoding: .utf8)
+            let section = try #require(text.split(separator: "## Metrics").last)
+            var types: [String: String] = [:]
+            for line in section.split(separator: "\n") where line.hasPrefix("| `daybook_") {
+                let cells = line.split(separator: "|").map { $0.split(separator: ",") }
+                for (place, name) in cells[0].enumerated() {
+                    let type = cells[1].count > 1 ? cells[1][place] : cells[1][0]
+                    types[name.trimmingCharacters(in: CharacterSet(charactersIn: " `"))] =
+                        type.trimmingCharacters(in: .whitespaces)
+                }
+            }
+            return types
+        }
+
+        @Test("The docs have every metric of a running server with its type, and no other")
+        func documentation() async throws {
+            try await withDaybook { daybook in
+                try await daybook.waitUntilProjected("jobs")
+                let made = try await daybook.client.send("POST", "/v1/backups?wait=60")
+                #expect(made.status == 201, "\(made.text)")
+                let text = try await daybook.client.get("/metrics").text
+                var live: [String: String] = [:]
+                for line in text.split(separator: "\n") where line.hasPrefix("# TYPE ") {
+                    let words = line.split(separator: " ")
+                    live[String(words[2])] = String(words[3])
+                }
+                var documented = try documented()
+                // Those that are left out until something has been.
+                for name in [
+                    "daybook_snapshot_age_seconds", "daybook_backup_proven_age_seconds",
+                    "daybook_drill_last_ok",
+                ] where live[name] == nil {
+                    #expect(documented.removeValue(forKey: name) == "gauge", "\(name)")
+                }
+                #expect(live == documented)
+                #expect(live["daybook_backup_age_seconds"] == "gauge")
+            }
+        }
+
+        @Test("Every alert stands in the docs as it is, and asks for metrics that there are")
+        func alerts() throws {
+            let rules = try String(
+                contentsOfFile: "\(packageRoot)/deploy/alerts.yaml", encoding: .utf8)
+            let docs = try String(
+                contentsOfFile: "\(packageRoot)/docs/operations.md", encoding: .utf8
+            ).split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            let names = try documented().keys
+            let units = ["m": "minute", "h": "hour", "d": "day"]
+            var alerts: Set<String> = []
+            let rule = #/- alert: (\w+)\n +expr: (.+)\n +for: ([0-9]+)([mhd])\n/#
+            for match in rules.matches(of: rule) {
+                alerts.insert(String(match.1))
+                let count = Int(match.3) ?? 0
+                let unit = try #require(units[String(match.4)]) + (count > 1 ? "s" : "")
+                let time = count == 0 ? "" : " for \(count) \(unit)"
+                #expect(docs.contains("**\(match.1)**, `\(match.2)`\(time): "), "\(match.1)")
+                for metric in match.2.matches(of: #/daybook_[a-z_]+/#) {
+                    let name = String(metric.0).replacing("_bucket", with: "")
+                    #expect(names.contains(name), "\(match.1) asks for \(name)")
+                }
+            }
+            let told = Set(docs.matches(of: #/\*\*(Daybook\w+)\*\*/#).map { String($0.1) })
+            #expect(alerts == told && rules.split(separator: "- alert:").count == told.count + 1)
+        }
+
         /// A batch of jobs or of departments, clean or not, sometimes all or none.
         private func send(_ random: inout SeededGenerator, _ client: HTTPClient) async throws {
             let rows = (0..<Int.random(in: 1...20, using: &random)).map { _ in
