@@ -92,6 +92,19 @@ struct LocalMiddleware: RouterMiddleware {
     }
 }
 
+extension Problem {
+    /// What the router says by itself.
+    fileprivate init(_ error: HTTPError) {
+        if error.status == .notFound {
+            self = .notFound("there is no such path; /openapi.json has those that there are")
+        } else {
+            self.init(
+                error.status, "not-understood", title: error.status.reasonPhrase,
+                detail: "the request was not understood")
+        }
+    }
+}
+
 /// Gives every answer the request's id, makes a problem of every error, and logs what went wrong.
 struct RequestMiddleware: RouterMiddleware {
     /// While it is overdrawn nothing begins; nil on the local socket, which has no such bound.
@@ -112,11 +125,7 @@ struct RequestMiddleware: RouterMiddleware {
             response = error.response()
             if error.closesConnection { response = response.closing(context.channel) }
         } catch let error as HTTPError {
-            response =
-                Problem(
-                    error.status, "http", title: error.status.reasonPhrase,
-                    detail: "\(request.method) \(request.uri.path)"
-                ).response()
+            response = Problem(error).response()
         } catch {
             // The error's type only: its text may hold what was sent.
             context.logger.error(
