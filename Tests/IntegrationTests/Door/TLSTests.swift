@@ -46,7 +46,8 @@ extension Integration {
                 #expect(append.text.contains(#""accepted":1"#))
                 #expect(append.text.lowercased().contains("strict-transport-security: max-age="))
                 let plain = try runTool(
-                    "curl", ["-s", "-m", "5", "http://127.0.0.1:\(daybook.client.port)/health/live"])
+                    "curl",
+                    ["-s", "-m", "5", "http://127.0.0.1:\(daybook.client.port)/health/live"])
                 #expect(plain.status != 0)
             }
         }
@@ -109,8 +110,8 @@ extension Integration {
                 for path in [one.keyPath, other.keyPath] { chmod(path, 0o600) }
                 func refusal(_ certificate: String?, _ key: String?) throws -> String {
                     let options = [("--tls-cert", certificate), ("--tls-key", key)]
-                    let result = try daybook.run(
-                        ["serve"] + options.flatMap { name, value in value.map { [name, $0] } ?? [] })
+                    let given = options.flatMap { name, value in value.map { [name, $0] } ?? [] }
+                    let result = try daybook.run(["serve"] + given)
                     #expect(result.status == 2)
                     return result.errorText
                 }

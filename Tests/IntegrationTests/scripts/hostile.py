@@ -257,7 +257,8 @@ async def paths():
         "/../../etc/passwd", "/v1/../v1/../../etc/passwd", "/v1/%2e%2e/%2e%2e/etc/passwd",
         "/v1/jobs%2f..%2f..%2fetc%2fpasswd", "//v1//jobs//..", "/v1/jobs%00", "/v1/%00",
         "/v1/jobs/%ff%fe/history", "/v1/jobs/%", "/v1/reports/..%2f..%2fx", "/v1/batches/..",
-        "/v1/rejections/-1", "/v1/rejections/99999999999999999999", "/v1/tables", "/local/v1/status",
+        "/v1/rejections/-1", "/v1/rejections/99999999999999999999", "/v1/tables",
+        "/local/v1/status",
         "/v1/local/v1/status", "/v1/jobs;a=b", "/v1/jobs?limit=1&limit=2&x=" + "%27" * 100,
         "/V1/JOBS", "/v1/jobs/1/history/..", "http://other/v1/jobs/900001/history", "*",
     ]:
