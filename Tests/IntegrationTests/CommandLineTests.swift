@@ -20,6 +20,17 @@ extension Integration {
             }
         }
 
+        @Test("The page about the command line is what the program says of itself")
+        func page() throws {
+            let help = try runTool(daybookBinary, ["--experimental-dump-help"])
+            let made = try runTool("\(packageRoot)/script/docs-cli", [], input: help.output)
+            #expect(made.status == 0, "\(made.errorText)")
+            let page = try String(contentsOfFile: "\(packageRoot)/docs/cli.md", encoding: .utf8)
+            #expect(
+                page == made.text,
+                "make it anew: daybook --experimental-dump-help | script/docs-cli > docs/cli.md")
+        }
+
         @Test("Flags go before the environment")
         func flags() async throws {
             try await withDaybook { daybook in
