@@ -38,6 +38,10 @@ public struct ServerParts: Sendable {
     public var historyLimit = 32
     /// How many retractions are planned and written at once: each looks through the log.
     public var retractionLimit = 1
+    /// How often a key may ask by TCP.
+    public var limiter = RateLimiter(.default)
+    /// What makes keys, for the local socket; nil for none.
+    public var keyRegistry: KeyRegistry?
     /// Where the server's own log goes.
     public var logger: Logger
 
@@ -98,7 +102,9 @@ public struct LedgerServer: Sendable {
         let router = Router(context: ServerContext.self)
         router.add(middleware: RequestMiddleware())
         addHealth(to: router)
-        let guarded = router.group("v1").add(middleware: KeyMiddleware(keys: parts.keys))
+        let guarded = router.group("v1")
+            .add(middleware: KeyMiddleware(keys: parts.keys, limiter: parts.limiter))
+            .add(middleware: RateLimitMiddleware(parts.limiter))
         addRoutes(to: guarded, limits: IntakeLimits())
         return Application(
             router: router,
@@ -118,6 +124,11 @@ public struct LedgerServer: Sendable {
         addRoutes(to: routes, limits: .local)
         let local = router.group("local/v1").add(middleware: LocalMiddleware())
         local.get("status", use: statusRoutes.localStatus)
+        if let registry = parts.keyRegistry {
+            let keys = KeyRoutes(registry: registry)
+            local.post("keys", use: keys.create)
+            local.post("keys/changes", use: keys.record)
+        }
         local.post(
             "import",
             use: ImportRoute(
