@@ -158,8 +158,8 @@ let package = Package(
             ]),
         tests("FormatTests", ["Avro", "DaybookLog", "DaybookSegments", "TestSupport"]),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["LogForger", "TestSupport"], exclude: ["scripts"],
-            swiftSettings: strict),
+            name: "IntegrationTests", dependencies: ["LogForger", "TestSupport"],
+            exclude: ["cases", "scripts"], swiftSettings: strict),
         tests("TidyTests", ["TestSupport"]),
         // A log, a dictionary and a database of a test's own.
         .target(

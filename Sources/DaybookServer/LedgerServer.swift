@@ -49,6 +49,10 @@ public struct ServerParts: Sendable {
     public var guardsMetrics = false
     /// Certificate and key by which connections are secured; nil for plain HTTP.
     public var tls: TLSConfiguration?
+    /// How often a key may ask by TCP.
+    public var limiter = RateLimiter(.default)
+    /// What makes keys, for the local socket; nil for none.
+    public var keyRegistry: KeyRegistry?
     /// Where the server's own log goes.
     public var logger: Logger
 
@@ -121,7 +125,11 @@ public struct LedgerServer: Sendable {
         let router = Router(context: ServerContext.self)
         router.add(
             middleware: RequestMiddleware(answers: budgets.answers, isSecure: parts.tls != nil))
-        EndpointRouter(gate: KeyMiddleware(keys: parts.keys), requests: requests)
+        let gates: [any MiddlewareProtocol<Request, Response, ServerContext>] = [
+            KeyMiddleware(keys: parts.keys, limiter: parts.limiter),
+            RateLimitMiddleware(parts.limiter),
+        ]
+        EndpointRouter(gates: gates, requests: requests)
             .add(endpoints(limits: IntakeLimits()), to: router)
         let plain = HTTPServerBuilder.http1(configuration: channelConfiguration)
         return Application(
@@ -150,10 +158,15 @@ public struct LedgerServer: Sendable {
     ) -> some ApplicationProtocol {
         let router = Router(context: ServerContext.self)
         router.add(middleware: RequestMiddleware(answers: nil, isSecure: false))
-        EndpointRouter(gate: LocalMiddleware(), requests: RequestCounts())
+        EndpointRouter(gates: [LocalMiddleware()], requests: RequestCounts())
             .add(endpoints(limits: .local), to: router)
         let local = router.group("local/v1").add(middleware: LocalMiddleware())
         local.get("status", use: statusRoutes.localStatus)
+        if let registry = parts.keyRegistry {
+            let keys = KeyRoutes(registry: registry, bodies: bodies)
+            local.post("keys", use: keys.create)
+            local.post("keys/changes", use: keys.record)
+        }
         local.post(
             "import",
             use: ImportRoute(

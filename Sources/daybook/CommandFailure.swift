@@ -28,6 +28,7 @@ struct CommandFailure: Error {
         case let error as LedgerError: self.init(error)
         case let error as ImportError: self.init(error)
         case let error as KeyFileError: self.init(.failed, error.description)
+        case let error as KeyRegistryError: self.init(error)
         case let error as CatalogError: self.init(.usage, error.description)
         case let error as IntakeError: self.init(.usage, error.description)
         case let error as RebuildError: self.init(error)
@@ -73,6 +74,17 @@ struct CommandFailure: Error {
             self.init(.usage, "the log has no position \(position); see `daybook status`")
         case .closed:
             self.init(.failed, "the ledger is closed")
+        }
+    }
+
+    private init(_ error: KeyRegistryError) {
+        switch error {
+        case .file(let error): self.init(.failed, error.description)
+        case .ledger(let error): self.init(error)
+        case .unknownTable(let name, let known):
+            self.init(
+                .usage,
+                "the dictionary has no table \(name); it has \(known.joined(separator: ", "))")
         }
     }
 

@@ -102,9 +102,9 @@ final class Composition: Sendable {
     }
 
     /// What the server is made of.
-    func serverParts(keys: any KeyAuthority, backups: any BackupKeeper) -> ServerParts {
+    func serverParts(keys: KeyFile, backups: any BackupKeeper) -> ServerParts {
         let runner = ReportRunner { [projections] in projections.postgres }
-        return ServerParts(
+        var parts = ServerParts(
             ledger: ledger, log: log, catalog: catalog, fingerprintKey: ledger.fingerprintKey,
             keys: keys,
             projections: projections, reports: ServedReports(reports, source: runner),
@@ -112,6 +112,13 @@ final class Composition: Sendable {
             rejections: RejectionReader { [projections] in projections.postgres },
             backups: backups, signingKey: signingKey, logSize: { [log] in log.sizeForStatus },
             logger: logger)
+        parts.keyRegistry = keyRegistry(keys)
+        return parts
+    }
+
+    /// What makes keys, and records every change of them.
+    func keyRegistry(_ keys: KeyFile) -> KeyRegistry {
+        KeyRegistry(file: keys, ledger: ledger, tables: catalog.tables.map(\.name))
     }
 
     /// What imports files into a table of the catalog.

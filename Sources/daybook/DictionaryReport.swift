@@ -18,7 +18,7 @@ struct DictionaryReport {
             lines.append("past rows were not judged again: some cannot be read")
             return lines.joined(separator: "\n") + "\n"
         }
-        lines.append("past rows, judged again:")
+        if !past.isEmpty { lines.append("past rows, judged again:") }
         lines += past.flatMap(self.lines)
         return lines.joined(separator: "\n") + "\n"
     }

@@ -7,6 +7,7 @@ import Synchronization
 final class ScriptedLedger: LedgerService {
     private struct State {
         var failure: LedgerError?
+        var recordFailure: LedgerError?
         var submissions: [Submission] = []
     }
 
@@ -17,6 +18,9 @@ final class ScriptedLedger: LedgerService {
 
     /// What submissions are answered with from now on; nil lets them pass.
     func fail(with failure: LedgerError?) { state.withLock { $0.failure = failure } }
+
+    /// What the ledger's own events are answered with from now on; nil lets them pass.
+    func failRecords(with failure: LedgerError?) { state.withLock { $0.recordFailure = failure } }
 
     /// Under which fingerprints of keys are taken.
     var fingerprintKey: FingerprintKey { ledger.fingerprintKey }
@@ -48,6 +52,7 @@ final class ScriptedLedger: LedgerService {
         _ controls: [Control], idempotencyKey: String?, requestDigest: [UInt8],
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
     ) {
+        if let failure = state.withLock(\.recordFailure) { return completion(.failure(failure)) }
         ledger.record(
             controls, idempotencyKey: idempotencyKey, requestDigest: requestDigest,
             completion: completion)

@@ -101,6 +101,9 @@ final class DaybookServer {
     /// Takes another data dictionary at the next start.
     func use(catalog: String) { environment["DAYBOOK_CATALOG"] = catalog }
 
+    /// Sets a variable of the environment, `DAYBOOK_…`, or takes it away, for what starts from now.
+    func set(_ variable: String, _ value: String?) { environment[variable] = value }
+
     /// Begins elsewhere at the next start: in another data directory, with another Postgres.
     func use(data: String? = nil, postgres: String? = nil) {
         if let data { environment["DAYBOOK_DATA"] = data }

@@ -201,7 +201,7 @@ extension Integration {
                 (
                     "key: [id]", "key: [id]\nunique: [[count]]",
                     "goods: [count] is to be unique, and 1 row of the log has the values of an "
-                        + "earlier one: (3) at positions 2 and 5"
+                        + "earlier one: (3) at positions 3 and 6"
                 ),
             ])
         func refused(old: String, new: String, words: String) async throws {

@@ -5,7 +5,7 @@ import Yams
 struct AggregateReader {
     let reader: DefinitionReader
 
-    private static let keys = [
+    static let keys = [
         "aggregate", "doc", "from", "groupBy", "measures", "where", "timeZone",
     ]
 

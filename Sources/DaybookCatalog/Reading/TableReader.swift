@@ -4,7 +4,7 @@ import Yams
 struct TableReader {
     let reader: DefinitionReader
 
-    private static let keys = [
+    static let keys = [
         "table", "doc", "key", "columns", "unique", "unknownFields", "rejectedRaw", "check",
         "references",
     ]

@@ -56,6 +56,7 @@ public struct Caller: Sendable, Equatable {
 /// Lets in who presents a key.
 struct KeyMiddleware: RouterMiddleware {
     let keys: any KeyAuthority
+    let limiter: RateLimiter
 
     func handle(
         _ request: Request, context: ServerContext,
@@ -63,7 +64,13 @@ struct KeyMiddleware: RouterMiddleware {
     ) async throws -> Response {
         guard let presented = presentedKey(request.headers),
             let caller = keys.caller(presenting: presented)
-        else { throw Problem.unauthorized }
+        else {
+            // Looked at first and counted then: who has a key is never shut out by who has none.
+            let outcome = limiter.takeUnknown()
+            throw outcome.isTaken
+                ? Problem.unauthorized
+                : .rateLimited("too many requests have come without a known key", outcome)
+        }
         var context = context
         context.caller = caller
         return try await next(request, context)

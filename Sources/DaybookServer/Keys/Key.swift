@@ -20,6 +20,11 @@ public protocol KeyAuthority: Sendable {
 
 /// One key as it is kept: never the key itself.
 public struct Key: Sendable, Codable, Equatable {
+    /// The name of the key that the environment gives (`DAYBOOK_API_KEY`).
+    public static let environmentName = "environment"
+    /// Names that the log uses for others than keys.
+    static let reservedNames = [environmentName, "system"]
+
     /// The key's name, which the log keeps as the principal.
     public let name: String
     /// SHA-256 of the key's text, in hexadecimal digits.
@@ -28,6 +33,8 @@ public struct Key: Sendable, Codable, Equatable {
     public let scopes: [Scope]
     /// The tables it may touch; nil is all of them.
     public let tables: [String]?
+    /// When the log took note of it; nil for keys of older programs.
+    public var createdAtMicroseconds: Microseconds?
 
     /// The key whose text is `text`.
     public init(name: String, text: String, scopes: [Scope], tables: [String]?) {
@@ -35,6 +42,13 @@ public struct Key: Sendable, Codable, Equatable {
         self.sha256 = Key.digest(text).description
         self.scopes = scopes
         self.tables = tables
+    }
+
+    /// What the log says of it.
+    public var facts: KeyFacts {
+        KeyFacts(
+            name: name, sha256Prefix: String(sha256.prefix(KeyFacts.prefixDigitCount)),
+            scopes: scopes, tables: tables)
     }
 
     /// Makes a key's text: 256 random bits after a prefix by which scanners for leaks know it.
@@ -60,26 +74,28 @@ public struct Key: Sendable, Codable, Equatable {
 
 /// A set of keys in memory.
 public struct KeyRing: Sendable, KeyAuthority {
-    private let keys: [(digest: [UInt8], caller: Caller)]
+    private let keys: [(digest: SIMD4<UInt64>, caller: Caller)]
 
-    /// A ring of these keys.
+    /// A ring of these keys. One whose digest is none lets nobody in.
     public init(_ keys: [Key]) {
-        self.keys = keys.map { (Array($0.sha256.utf8), $0.caller) }
+        self.keys = keys.compactMap { key in
+            Digest(hexadecimal: key.sha256).map { (KeyRing.words($0), key.caller) }
+        }
     }
 
     /// The holder of a key. Every key is compared to its end, so time tells nothing.
     public func caller(presenting key: String) -> Caller? {
-        let digest = Array(Key.digest(key).description.utf8)
+        let digest = KeyRing.words(Key.digest(key))
         var found: Caller?
-        for candidate in keys where isEqual(candidate.digest, digest) { found = candidate.caller }
+        for candidate in keys {
+            let difference = candidate.digest ^ digest
+            let bits = difference[0] | difference[1] | difference[2] | difference[3]
+            if bits == 0 { found = candidate.caller }
+        }
         return found
     }
 
-    /// Compares in a time that depends on the lengths only.
-    private func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-        guard left.count == right.count else { return false }
-        var difference: UInt8 = 0
-        for index in left.indices { difference |= left[index] ^ right[index] }
-        return difference == 0
+    private static func words(_ digest: Digest) -> SIMD4<UInt64> {
+        digest.withUnsafeBytes { $0.loadUnaligned(as: SIMD4<UInt64>.self) }
     }
 }

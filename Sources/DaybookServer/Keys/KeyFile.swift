@@ -1,42 +1,26 @@
 import Foundation
 import Synchronization
 
-/// Why keys cannot be read or changed.
-public enum KeyFileError: Error, Equatable, CustomStringConvertible {
-    /// A key of that name is there already.
-    case nameTaken(String)
-    /// No key has that name.
-    case unknownName(String)
-    /// A name is 1 to 64 letters, digits, `-`, `_` and `.`.
-    case badName(String)
-    /// The file is not what this program writes.
-    case unreadable(path: String)
-    /// The system refused a call.
-    case system(call: String, path: String, code: Int32)
-
-    /// What is wrong and what to do.
-    public var description: String {
-        switch self {
-        case .nameTaken(let name):
-            "a key named \(name) exists; revoke it first (daybook keys revoke \(name))"
-        case .unknownName(let name): "no key is named \(name); see daybook keys list"
-        case .badName(let name):
-            "\(name) cannot name a key: use up to 64 letters, digits, - _ and ."
-        case .unreadable(let path):
-            "\(path) is no file of keys; move it away and create the keys again"
-        case .system(let call, let path, let code):
-            "\(call) \(path): \(String(cString: strerror(code)))"
-        }
-    }
+/// A key that was taken away, until the log says so.
+public struct RevokedKey: Sendable, Codable, Equatable {
+    /// The key. It lets nobody in any more.
+    public let key: Key
+    /// Who took it away: `local:<user>`.
+    public let by: String
 }
 
 /// The keys of a ledger, kept in a file (0600) as digests: `data/keys.json`.
 ///
 /// The file is replaced as a whole and read again when it has changed, so a change acts at once in
-/// a running server. Changes by several processes wait for each other.
+/// a running server. Changes by several processes wait for each other. A file that others may read
+/// or change is not used.
 public final class KeyFile: KeyAuthority {
-    private struct Content: Codable {
-        var keys: [Key]
+    /// What the file holds.
+    public struct Content: Sendable, Codable, Equatable {
+        /// The keys in force.
+        public var keys: [Key] = []
+        /// Those that are not, and of which the log may not know it yet; nil is none.
+        var revoked: [RevokedKey]?
     }
 
     /// What tells one state of the file from another.
@@ -45,53 +29,110 @@ public final class KeyFile: KeyAuthority {
         let size: off_t
         let seconds: Int
         let nanoseconds: Int
+        /// Of the last change to the mode or the owner too.
+        let changeSeconds: Int
+        let changeNanoseconds: Int
     }
 
     private struct State {
+        /// Nil if there was no file, or it could not be looked at.
         var stamp: Stamp?
-        var ring: KeyRing
+        var ring = KeyRing([])
+        /// The keys that may act; nil is all of the file.
+        var admitted: Set<KeyFacts>?
+        var fault: KeyFileError?
     }
+
+    private static let byteCountMax = 16 << 20
 
     private let path: String
     private let extra: [Key]
-    private let state: Mutex<State>
+    private let onFault: @Sendable (KeyFileError) -> Void
+    private let state = Mutex(State())
 
     /// The keys in the file at `path`, which need not exist, and an extra one with every scope
-    /// that is kept in memory only.
-    public init(path: String, extraKey: String? = nil) {
+    /// that is kept in memory only. `onFault` is told once of a file that cannot be used.
+    public init(
+        path: String, extraKey: String? = nil,
+        onFault: @escaping @Sendable (KeyFileError) -> Void = { _ in }
+    ) {
         self.path = path
+        self.onFault = onFault
         extra = extraKey.map {
-            [Key(name: "environment", text: $0, scopes: Scope.allCases, tables: nil)]
+            [Key(name: Key.environmentName, text: $0, scopes: Scope.allCases, tables: nil)]
         } ?? []
-        state = Mutex(State(stamp: nil, ring: KeyRing(extra)))
     }
 
-    /// The holder of a key, by the file as it is now. A file that cannot be read lets nobody in.
+    /// Whether the environment gave a key.
+    var hasExtraKey: Bool { !extra.isEmpty }
+
+    /// The holder of a key, by the file as it is now. A file that cannot be used lets nobody in,
+    /// not even who has the extra key: something is wrong with the folder.
     public func caller(presenting key: String) -> Caller? {
         let stamp = currentStamp()
         let ring = state.withLock { state in
-            if state.stamp != stamp {
-                state.ring = KeyRing(extra + ((try? list()) ?? []))
-                state.stamp = stamp
-            }
+            if stamp == nil || state.stamp != stamp { read(into: &state, stamp) }
             return state.ring
         }
         return ring.caller(presenting: key)
     }
 
-    /// All keys in the file.
-    public func list() throws(KeyFileError) -> [Key] {
-        guard FileManager.default.fileExists(atPath: path) else { return [] }
-        guard let data = FileManager.default.contents(atPath: path),
-            let content = try? JSONDecoder().decode(Content.self, from: data)
-        else { throw .unreadable(path: path) }
-        return content.keys
+    /// From now on only keys of which the log says this may act.
+    public func admit(only facts: Set<KeyFacts>) {
+        state.withLock { state in
+            state.admitted = facts
+            state.stamp = nil
+        }
     }
 
-    /// Makes a key and gives its text, which is kept nowhere.
-    public func create(
-        name: String, scopes: [Scope], tables: [String]?
-    ) throws(KeyFileError) -> String {
+    private func read(into state: inout State, _ stamp: Stamp?) {
+        do throws(KeyFileError) {
+            let keys = extra + (try content().keys)
+            state.ring = KeyRing(keys.filter { state.admitted?.contains(facts(of: $0)) ?? true })
+            state.fault = nil
+        } catch {
+            state.ring = KeyRing([])
+            if state.fault != error { onFault(error) }
+            state.fault = error
+        }
+        state.stamp = stamp
+    }
+
+    private func facts(of key: Key) -> KeyFacts {
+        key.name == Key.environmentName ? .environment : key.facts
+    }
+
+    /// All keys in the file.
+    public func list() throws(KeyFileError) -> [Key] { try content().keys }
+
+    /// What the file holds; nothing if there is none.
+    ///
+    /// - Throws: `KeyFileError` if it cannot be read, or is not its owner's alone.
+    public func content() throws(KeyFileError) -> Content {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return Content() }
+            throw .system(call: "open", path: path, code: errno)
+        }
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        defer { withExtendedLifetime(file) {} }
+        var facts = stat()
+        guard fstat(descriptor, &facts) == 0 else {
+            throw .system(call: "fstat", path: path, code: errno)
+        }
+        guard facts.st_uid == geteuid() else { throw .foreign(path: path, owner: facts.st_uid) }
+        guard facts.st_mode & 0o077 == 0 else {
+            throw .exposed(path: path, mode: facts.st_mode & 0o7777)
+        }
+        guard facts.st_mode & S_IFMT == S_IFREG, facts.st_size <= Self.byteCountMax,
+            let data = try? file.readToEnd(),
+            let content = try? JSONDecoder().decode(Content.self, from: data)
+        else { throw .unreadable(path: path) }
+        return content
+    }
+
+    /// Refuses what cannot name a key.
+    public static func check(name: String) throws(KeyFileError) {
         guard (1...64).contains(name.utf8.count),
             name.utf8.allSatisfy({ byte in
                 let character = Character(UnicodeScalar(byte))
@@ -99,27 +140,50 @@ public final class KeyFile: KeyAuthority {
                     && (character.isLetter || character.isNumber || "-_.".contains(character))
             })
         else { throw .badName(name) }
-        let text = Key.randomText()
-        let key = Key(name: name, text: text, scopes: scopes, tables: tables)
-        try change { keys throws(KeyFileError) in
-            guard !keys.contains(where: { $0.name == name }) else { throw .nameTaken(name) }
-            keys.append(key)
-        }
-        return text
+        guard !Key.reservedNames.contains(name) else { throw .reservedName(name) }
     }
 
-    /// Takes a key away.
-    public func revoke(name: String) throws(KeyFileError) {
-        try change { keys throws(KeyFileError) in
-            guard let index = keys.firstIndex(where: { $0.name == name }) else {
-                throw .unknownName(name)
+    /// Adds a key, which acts from then on if the log knows it.
+    public func add(_ key: Key) throws(KeyFileError) {
+        try KeyFile.check(name: key.name)
+        try change { content throws(KeyFileError) in
+            guard !content.keys.contains(where: { $0.name == key.name }) else {
+                throw .nameTaken(key.name)
             }
-            keys.remove(at: index)
+            content.keys.append(key)
+        }
+    }
+
+    /// Takes a key away at once, and keeps who did it until the log has it.
+    ///
+    /// - Returns: false if it was taken away before, and the log may not have it.
+    @discardableResult
+    public func revoke(name: String, by principal: String) throws(KeyFileError) -> Bool {
+        var isDone = true
+        try change { content throws(KeyFileError) in
+            guard let index = content.keys.firstIndex(where: { $0.name == name }) else {
+                isDone = false
+                guard content.revoked?.contains(where: { $0.key.name == name }) == true else {
+                    throw .unknownName(name)
+                }
+                return
+            }
+            let key = content.keys.remove(at: index)
+            content.revoked = (content.revoked ?? []) + [RevokedKey(key: key, by: principal)]
+        }
+        return isDone
+    }
+
+    /// Drops keys that were taken away: the log has it.
+    func forget(_ revoked: [RevokedKey]) throws(KeyFileError) {
+        try change { content in
+            let rest = (content.revoked ?? []).filter { !revoked.contains($0) }
+            content.revoked = rest.isEmpty ? nil : rest
         }
     }
 
     private func change(
-        _ body: (inout [Key]) throws(KeyFileError) -> Void
+        _ body: (inout Content) throws(KeyFileError) -> Void
     ) throws(KeyFileError) {
         let lock = path + ".lock"
         let descriptor = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
@@ -128,20 +192,23 @@ public final class KeyFile: KeyAuthority {
         guard flock(descriptor, LOCK_EX) == 0 else {
             throw .system(call: "flock", path: lock, code: errno)
         }
-        var keys = try list()
-        try body(&keys)
-        try replace(with: keys)
+        let before = try content()
+        var after = before
+        try body(&after)
+        if after != before { try replace(with: after) }
     }
 
-    /// Writes a new file beside the old one, syncs it, and renames it.
-    private func replace(with keys: [Key]) throws(KeyFileError) {
+    /// Writes a new file beside the old one, syncs it, renames it, and syncs the folder.
+    private func replace(with content: Content) throws(KeyFileError) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        guard let data = try? encoder.encode(Content(keys: keys)) else {
+        guard let data = try? encoder.encode(content) else {
             preconditionFailure("keys are plain text")
         }
         let new = path + ".new"
-        let descriptor = open(new, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0o600)
+        // A leftover of another mode or owner must not become the file.
+        unlink(new)
+        let descriptor = open(new, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .system(call: "open", path: new, code: errno) }
         let written = data.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
         let isWritten = written == data.count && fsync(descriptor) == 0
@@ -151,6 +218,13 @@ public final class KeyFile: KeyAuthority {
         guard rename(new, path) == 0 else {
             throw .system(call: "rename", path: path, code: errno)
         }
+        let folder = (path as NSString).deletingLastPathComponent
+        let handle = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard handle >= 0 else { throw .system(call: "open", path: folder, code: errno) }
+        defer { close(handle) }
+        guard fsync(handle) == 0 else {
+            throw .system(call: "fsync", path: folder, code: errno)
+        }
     }
 
     private func currentStamp() -> Stamp? {
@@ -158,6 +232,7 @@ public final class KeyFile: KeyAuthority {
         guard stat(path, &facts) == 0 else { return nil }
         return Stamp(
             inode: facts.st_ino, size: facts.st_size, seconds: facts.st_mtim.tv_sec,
-            nanoseconds: facts.st_mtim.tv_nsec)
+            nanoseconds: facts.st_mtim.tv_nsec, changeSeconds: facts.st_ctim.tv_sec,
+            changeNanoseconds: facts.st_ctim.tv_nsec)
     }
 }

@@ -8,13 +8,14 @@ struct EndpointRouter {
         .get, .head, .post, .put, .patch, .delete, .options, .trace, .connect, .query,
     ]
 
-    /// Lets in who may come in, for what is not for everyone.
-    let gate: any MiddlewareProtocol<Request, Response, ServerContext>
+    /// Let in who may come in, for what is not for everyone, one after the other.
+    let gates: [any MiddlewareProtocol<Request, Response, ServerContext>]
     let requests: RequestCounts
 
     func add(_ endpoints: [Endpoint], to router: Router<ServerContext>) {
         let open = router.group()
-        let guarded = router.group().add(middleware: gate)
+        let guarded = router.group()
+        for gate in gates { guarded.add(middleware: gate) }
         var paths: [String] = []
         for endpoint in endpoints where !paths.contains(endpoint.path) {
             paths.append(endpoint.path)

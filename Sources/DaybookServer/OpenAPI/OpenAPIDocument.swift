@@ -138,6 +138,14 @@ struct OpenAPIDocument {
             "Retry-After",
             ["description": "Seconds after which to ask again.", "schema": .count]
         ),
+        (
+            "RateLimit",
+            ["description": "How many requests the key has left, and until when.", "schema": .text]
+        ),
+        (
+            "RateLimit-Policy",
+            ["description": "How many requests a second, and at once.", "schema": .text]
+        ),
         ("Location", ["description": "Where to look.", "schema": .text]),
         ("Allow", ["description": "The methods that there are.", "schema": .text]),
         ("Link", ["description": "The next page, as rel=\"next\".", "schema": .text]),
@@ -178,7 +186,8 @@ extension Endpoint.Body {
 
 extension Endpoint.Answer {
     fileprivate var json: JSONValue {
-        let headers = (headers + ["X-Request-Id"]).map { name -> (name: String, value: JSONValue) in
+        let common = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
+        let headers = (headers + common).map { name -> (name: String, value: JSONValue) in
             (name, ["$ref": "#/components/headers/\(name)"])
         }
         return [

@@ -15,7 +15,8 @@ struct DictionaryCheck: ParsableCommand {
 
             Compares it with the dictionary in force, looks whether every row of the log can be \
             read as it wants, and judges all rows again by its rules. A server may be running; \
-            nothing is changed, and Postgres is not asked. Rejected CSV rows are read with the \
+            nothing is changed, and Postgres is not asked. Without a ledger it says whether the \
+            dictionary loads. Rejected CSV rows are read with the \
             columns in the order of their time: a header of another order is not in the log.
             Exit status: 0 it can be put in force, 1 it is refused, 2 it does not load.
             """)
@@ -34,7 +35,14 @@ struct DictionaryCheck: ParsableCommand {
                 .usage, "\(folder) has no folder projections/; make one with daybook init")
         }
         let catalog = try CatalogLoader.load(folder: folder + "/projections")
-        let log = try LogReader.open(folder: settings.dataFolder)
+        guard let log = try openLog() else {
+            let report = DictionaryReport(
+                inForce: nil, version: catalog.version,
+                comparison: CatalogComparison(from: nil, to: catalog), past: [])
+            if json { return Console.writeJSON(report.write) }
+            return Console.write(
+                report.text + "there is no ledger in \(settings.dataFolder) yet\n")
+        }
         let end = max(log.durable.position, 1)
         let fit = try DictionaryFit(
             of: catalog, over: log, writtenRecords: log.writtenRecords,
@@ -51,6 +59,15 @@ struct DictionaryCheck: ParsableCommand {
         if json { Console.writeJSON(report.write) } else { Console.write(report.text) }
         if comparison.isRefused {
             throw CommandFailure(.failed, "the dictionary cannot be put in force over this ledger")
+        }
+    }
+
+    /// The log; nil if there is no ledger.
+    private func openLog() throws -> LogReader? {
+        do {
+            return try LogReader.open(folder: settings.dataFolder)
+        } catch LogError.notALedger {
+            return nil
         }
     }
 

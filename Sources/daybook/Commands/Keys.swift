@@ -3,18 +3,19 @@ import DaybookServer
 import Foundation
 
 /// `daybook keys …`
-struct Keys: ParsableCommand {
+struct Keys: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make, list and revoke the keys by which HTTP clients come in.",
         discussion: """
             Example: daybook keys create shop --scope append --table orders
 
-            A change acts at once, in a running server too.
+            A change acts at once, in a running server too, and is an event of the log, with your \
+            name: daybook log cat --verdict control.
             """,
         subcommands: [Create.self, List.self, Revoke.self, Ledger.self])
 
     /// `daybook keys create NAME`
-    struct Create: ParsableCommand {
+    struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a key. It is shown once and kept nowhere.",
             discussion: "Example: daybook keys create dev --scope append,read,audit,admin --json")
@@ -46,23 +47,18 @@ struct Keys: ParsableCommand {
             }
         }
 
-        func run() throws {
-            let scopes = scopes ?? []
-            let tables = table.isEmpty ? nil : table
-            try Keys.makeFolder(settings.dataFolder)
-            let text = try Keys.file(settings).create(name: name, scopes: scopes, tables: tables)
+        func run() async throws {
+            let made = try await KeyChanges(settings: settings).create(
+                KeyChanges.Wanted(
+                    name: name, scopes: scopes ?? [], tables: table.isEmpty ? nil : table))
             guard json else {
-                Console.write("\(text)\n")
+                let key = try JSONDecoder().decode(KeyChanges.Made.self, from: made)
+                Console.write("\(key.key)\n")
                 Console.error("This is the key of \(name). It is not shown again.")
                 return
             }
-            Console.writeJSON { json in
-                json.openObject()
-                json.field("name", name)
-                json.field("key", text)
-                Keys.write(scopes, tables, to: &json)
-                json.closeObject()
-            }
+            made.withUnsafeBytes { Console.write($0) }
+            Console.write("\n")
         }
     }
 
@@ -78,12 +74,15 @@ struct Keys: ParsableCommand {
         var json = false
 
         func run() throws {
-            let keys = try Keys.file(settings).list()
+            let keys = try KeyChanges.file(settings).list()
             guard json else {
                 for key in keys {
                     let tables = key.tables.map { " on " + $0.joined(separator: ", ") } ?? ""
                     let scopes = key.scopes.map(\.rawValue).joined(separator: ", ")
-                    Console.write("\(key.name): \(scopes)\(tables)\n")
+                    let time = key.createdAtMicroseconds.map {
+                        ", made " + JSONWriter.text(time: $0)
+                    }
+                    Console.write("\(key.name): \(scopes)\(tables)\(time ?? "")\n")
                 }
                 return
             }
@@ -94,7 +93,7 @@ struct Keys: ParsableCommand {
                 for key in keys {
                     json.openObject()
                     json.field("name", key.name)
-                    Keys.write(key.scopes, key.tables, to: &json)
+                    key.writeFacts(to: &json)
                     json.closeObject()
                 }
                 json.closeArray()
@@ -104,10 +103,15 @@ struct Keys: ParsableCommand {
     }
 
     /// `daybook keys revoke NAME`
-    struct Revoke: ParsableCommand {
+    struct Revoke: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Take a key away. Whoever uses it is refused from now on.",
-            discussion: "Example: daybook keys revoke dev")
+            discussion: """
+                Example: daybook keys revoke dev
+
+                The key is taken away first and the log told then. If that fails the command says \
+                so, and run again it tells the log.
+                """)
 
         @Argument(help: "The key's name.")
         var name: String
@@ -117,8 +121,8 @@ struct Keys: ParsableCommand {
         @Flag(help: "Print one JSON object.")
         var json = false
 
-        func run() throws {
-            try Keys.file(settings).revoke(name: name)
+        func run() async throws {
+            try await KeyChanges(settings: settings).revoke(name: name)
             guard json else { return Console.write("\(name) is revoked\n") }
             Console.writeJSON { json in
                 json.openObject()
@@ -158,33 +162,6 @@ struct Keys: ParsableCommand {
                 json.field("pem", key.pem)
                 json.closeObject()
             }
-        }
-    }
-
-    private static func file(_ settings: Settings) -> KeyFile {
-        KeyFile(path: settings.dataFolder + "/keys.json")
-    }
-
-    private static func makeFolder(_ folder: String) throws {
-        do {
-            try DataFolder.make(folder)
-        } catch {
-            throw CommandFailure(.failed, "\(folder): \(error.localizedDescription)")
-        }
-    }
-
-    private static func write(_ scopes: [Scope], _ tables: [String]?, to json: inout JSONWriter) {
-        json.key("scopes")
-        json.openArray()
-        for scope in scopes { json.string(scope.rawValue) }
-        json.closeArray()
-        json.key("tables")
-        if let tables {
-            json.openArray()
-            for table in tables { json.string(table) }
-            json.closeArray()
-        } else {
-            json.null()
         }
     }
 }

@@ -29,9 +29,11 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup(title: "The door") var door: DoorOptions
     @OptionGroup(title: "Backups") var backups: BackupOptions
     @OptionGroup(title: "Anchors") var anchors: AnchorOptions
+    @OptionGroup(title: "Limits") var limits: RateLimitOptions
 
     func validate() throws {
         _ = try address()
+        _ = try limits.limiter()
         _ = try anchors.plan()
         _ = try backups.plan(settings)
     }
@@ -45,6 +47,8 @@ struct Serve: AsyncParsableCommand {
             try Composition.checkCatalog(settings)
             _ = try door.tls()
         }
+        // A file of keys that others can change is no reason to make or open a ledger.
+        _ = try KeyChanges.file(settings).list()
         let composition = try Composition.open(settings, logger: logger)
         let socket = LocalSocket(dataFolder: settings.dataFolder)
         let result: Result<Void, any Error>
@@ -76,10 +80,13 @@ struct Serve: AsyncParsableCommand {
         let logger = composition.logger
         composition.projections.start()
         let keys = KeyFile(
-            path: settings.dataFolder + "/keys.json", extraKey: Settings.environment("API_KEY"))
+            path: settings.dataFolder + "/keys.json", extraKey: Settings.environment("API_KEY")
+        ) { logger.error("no key is taken", metadata: ["error": "\($0)"]) }
         let keeper = try backupKeeper(composition)
         var parts = composition.serverParts(keys: keys, backups: keeper)
         try door.apply(to: &parts)
+        parts.limiter = try limits.limiter()
+        await record(parts.keyRegistry, logger)
         let server = LedgerServer(parts)
         let application = try server.application(host: host, port: port) { bound in
             logger.info("listening", metadata: ["host": "\(host)", "port": "\(bound ?? port)"])
@@ -107,6 +114,17 @@ struct Serve: AsyncParsableCommand {
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             throw CommandFailure(
                 .unreachable, "\(host):\(port) is taken; choose another with --listen HOST:PORT")
+        }
+    }
+
+    /// Before anybody is let in the log knows every key; those that it does not know wait.
+    private func record(_ keys: KeyRegistry?, _ logger: Logger) async {
+        do throws(KeyRegistryError) {
+            try await keys?.recordChanges(startingAs: "local:" + NSUserName())
+        } catch {
+            logger.error(
+                "a change of the keys is not in the log, and new keys are not taken",
+                metadata: ["error": "\(error)"])
         }
     }
 
