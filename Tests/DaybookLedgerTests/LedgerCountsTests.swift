@@ -99,19 +99,33 @@ struct LedgerCountsTests {
         #expect(status.queueByteLimit > 0)
     }
 
-    @Test("A snapshot has an age once there is one; what cannot be made is counted")
+    /// Appends currencies until the ledger's status is as wanted.
+    private func append(
+        to bench: Bench, from start: Int, until isDone: (LedgerStatus) -> Bool
+    ) async throws -> Int {
+        for batch in start..<(start + 2_000) {
+            if isDone(bench.ledger.status) { return batch }
+            let rows = (0..<10).map { #"{"code":"\#(batch * 10 + $0)"}"# }.joined(separator: ",")
+            try await bench.append("currencies", "[\(rows)]")
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        throw Bench.Missing(what: "what the status should say")
+    }
+
+    @Test("A snapshot that cannot be made is counted, and one that was made has an age")
     func snapshots() async throws {
         let bench = try Bench { $0.snapshotEventInterval = 100 }
         #expect(bench.ledger.status.snapshotAgeSeconds == nil)
-        for index in 0..<40 {
-            let rows = (0..<10).map { #"{"code":"\#(index * 10 + $0)"}"# }.joined(separator: ",")
-            try await bench.append("currencies", "[\(rows)]")
-        }
-        while bench.ledger.status.snapshotPosition < 100 {
-            try await Task.sleep(for: .milliseconds(2))
-        }
-        let age = try #require(bench.ledger.status.snapshotAgeSeconds)
-        #expect(age >= 0 && age < 60)
         #expect(bench.ledger.status.snapshotFailureCount == 0)
+        bench.log.failReads(true)
+        let batch = try await append(to: bench, from: 0) { $0.snapshotFailureCount > 0 }
+        #expect(bench.ledger.status.snapshotFault != nil)
+        #expect(bench.ledger.status.snapshotAgeSeconds == nil)
+        bench.log.failReads(false)
+        _ = try await append(to: bench, from: batch) { $0.snapshotPosition >= 100 }
+        let status = bench.ledger.status
+        let age = try #require(status.snapshotAgeSeconds)
+        #expect(age >= 0 && age < 60)
+        #expect(status.snapshotFault == nil && status.snapshotFailureCount > 0, "it stays counted")
     }
 }

@@ -21,6 +21,7 @@ final class MemoryLog: LogEngine {
         /// What the append of this number (from 0) does instead.
         var faults: [Int: Fault] = [:]
         var isBlocked = false
+        var failsReads = false
     }
 
     let ledger: LedgerID
@@ -48,6 +49,9 @@ final class MemoryLog: LogEngine {
 
     /// Holds appends back until it is called with false.
     func block(_ isBlocked: Bool) { state.withLock { $0.isBlocked = isBlocked } }
+
+    /// Whether blocks cannot be read from now on.
+    func failReads(_ fails: Bool) { state.withLock { $0.failsReads = fails } }
 
     func append(_ group: consuming BlockBuilder) throws(LogError) -> DurableBlock {
         while state.withLock({ $0.isBlocked }) { usleep(200) }
@@ -101,6 +105,7 @@ final class MemoryLog: LogEngine {
 
     func blocks(from position: Position, byteLimit: Int) throws(LogError) -> [DurableBlock] {
         try state.withLock { state throws(LogError) in
+            if state.failsReads { throw .system(call: "pread", file: "memory", code: 5) }
             guard position <= state.head.position else { throw .outOfRange(position) }
             guard let first = state.blocks.firstIndex(where: { position < $0.endPosition })
             else { return [] }

@@ -296,6 +296,23 @@ extension Integration {
             }
         }
 
+        @Test("With Postgres away reads are told to come again, and appends go on")
+        func away() async throws {
+            let place = "postgresql://nobody@127.0.0.1:\(try freePort())/none"
+            try await withDaybook(postgres: place) { daybook in
+                let answer = try await daybook.client.append(
+                    #"{"id": 1, "job": "J"}"#, to: "jobs")
+                #expect(answer.status == 200, "\(answer.text)")
+                for path in ["/v1/jobs", "/v1/jobs/1"] {
+                    let away = try await daybook.client.get(path)
+                    #expect(away.status == 503 && away.header("retry-after") == "5")
+                    #expect(away.text.contains("postgres-unavailable"), "\(away.text)")
+                }
+                let behind = try await daybook.client.get("/v1/jobs?min_position=1&timeout=0.1")
+                #expect(behind.status == 503 && behind.text.contains("behind"))
+            }
+        }
+
         @Test("Whoever appends and takes the position along reads what was written")
         func ownWrites() async throws {
             try await withDaybook { daybook in

@@ -177,7 +177,7 @@ struct ReportRunnerTests {
         let killed = try psql(
             conninfo,
             """
-            SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+            SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
              WHERE application_name = 'daybook reports' AND datname = current_database()
             """)
         #expect(killed == "1")
