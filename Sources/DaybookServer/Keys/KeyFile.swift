@@ -32,10 +32,14 @@ public final class KeyFile: KeyAuthority {
         /// Of the last change to the mode or the owner too.
         let changeSeconds: Int
         let changeNanoseconds: Int
+
+        /// That there is no file.
+        static let absent = Stamp(
+            inode: 0, size: -1, seconds: 0, nanoseconds: 0, changeSeconds: 0, changeNanoseconds: 0)
     }
 
     private struct State {
-        /// Nil if there was no file, or it could not be looked at.
+        /// Nil if the file was not looked at, or could not be.
         var stamp: Stamp?
         var ring = KeyRing([])
         /// The keys that may act; nil is all of the file.
@@ -229,7 +233,7 @@ public final class KeyFile: KeyAuthority {
 
     private func currentStamp() -> Stamp? {
         var facts = stat()
-        guard stat(path, &facts) == 0 else { return nil }
+        guard stat(path, &facts) == 0 else { return errno == ENOENT ? .absent : nil }
         return Stamp(
             inode: facts.st_ino, size: facts.st_size, seconds: facts.st_mtim.tv_sec,
             nanoseconds: facts.st_mtim.tv_nsec, changeSeconds: facts.st_ctim.tv_sec,

@@ -62,6 +62,8 @@ struct KeyChanges {
     /// - Throws: `CommandFailure` with what the log does not know, if it does not.
     func revoke(name: String) async throws {
         try KeyChanges.file(settings).revoke(name: name, by: "local:" + NSUserName())
+        Console.progress("\(name) lets nobody in any more; telling the log")
+        defer { Console.endProgress() }
         do {
             let target = try await ImportTarget.find(settings, projects: false)
             switch target {
