@@ -123,11 +123,10 @@ public struct LedgerServer: Sendable {
         host: String, port: Int, onRunning: @escaping @Sendable (_ port: Int?) async -> Void
     ) throws -> some ApplicationProtocol {
         let router = Router(context: ServerContext.self)
-        router.add(
-            middleware: RequestMiddleware(answers: budgets.answers, isSecure: parts.tls != nil))
+        router.add(middleware: RequestMiddleware(isSecure: parts.tls != nil))
         let gates: [any MiddlewareProtocol<Request, Response, ServerContext>] = [
             KeyMiddleware(keys: parts.keys, limiter: parts.limiter),
-            RateLimitMiddleware(parts.limiter),
+            RateLimitMiddleware(parts.limiter), AnswerMiddleware(answers: budgets.answers),
         ]
         EndpointRouter(gates: gates, requests: requests)
             .add(endpoints(limits: IntakeLimits()), to: router)
@@ -157,7 +156,7 @@ public struct LedgerServer: Sendable {
         socketPath: String, onRunning: @escaping @Sendable () async -> Void
     ) -> some ApplicationProtocol {
         let router = Router(context: ServerContext.self)
-        router.add(middleware: RequestMiddleware(answers: nil, isSecure: false))
+        router.add(middleware: RequestMiddleware(isSecure: false))
         EndpointRouter(gates: [LocalMiddleware()], requests: RequestCounts())
             .add(endpoints(limits: .local), to: router)
         let local = router.group("local/v1").add(middleware: LocalMiddleware())

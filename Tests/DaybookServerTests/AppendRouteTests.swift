@@ -140,6 +140,40 @@ struct AppendRouteTests {
         }
     }
 
+    @Test("HEAD is answered as GET, and never with a body, errors too")
+    func head() async throws {
+        try await withServer { client, _, _ in
+            for (uri, key, status) in [
+                ("/v1", "all", 200), ("/v1", nil, 401), ("/v1/jobs?x=1", "all", 400),
+                ("/nowhere", "all", 404), ("/v1/retractions", "all", 405), ("/metrics", nil, 200),
+            ] as [(String, String?, Int)] {
+                var fields = HTTPFields()
+                fields[.apiKey] = key
+                let answer = try await client.execute(uri: uri, method: .head, headers: fields)
+                #expect(answer.status.code == status, "\(uri)")
+                #expect(answer.body.readableBytes == 0)
+                #expect(answer.headers[.contentLength].flatMap(Int.init) ?? 0 > 0, "\(uri)")
+            }
+        }
+    }
+
+    @Test("A parameter that a route does not know is refused by its name, on every route")
+    func unknownParameters() async throws {
+        try await withServer { client, _, _ in
+            let batch = try await client.append(#"{"id":1,"job":"a"}"#)
+            let id = try #require(try batch.json["batch_id"] as? String)
+            for path in [
+                "/v1", "/v1/status", "/v1/batches/\(id)", "/v1/batches/\(id)/proof", "/v1/jobs",
+                "/v1/jobs/1", "/v1/jobs/1/history", "/v1/rejections", "/v1/rejections/1",
+                "/v1/events", "/v1/backups", "/v1/batches",
+            ] {
+                let answer = try await client.get("\(path)?form_size=1")
+                #expect(answer.status == .badRequest, "\(path)")
+                #expect(String(buffer: answer.body).contains("form_size"), "\(path)")
+            }
+        }
+    }
+
     @Test("A body over the limit is 413 though it is neither read nor even sent to its end")
     func tooLarge() async throws {
         try await withServer { client, ledger, _ in

@@ -54,6 +54,17 @@ private final class GuardedConnection {
     var answered: Int? { get throws { try status(of: channel) } }
 }
 
+/// Counts what is asked of the network.
+private final class ReadCounter: ChannelOutboundHandler {
+    typealias OutboundIn = HTTPResponsePart
+    private(set) var count = 0
+
+    func read(context: ChannelHandlerContext) {
+        count += 1
+        context.read()
+    }
+}
+
 @Suite("A connection's guard")
 struct ConnectionGuardTests {
     @Test("a request that does not come is answered with 408, and the connection closed")
@@ -102,7 +113,7 @@ struct ConnectionGuardTests {
     func pressed() throws {
         let connection = try GuardedConnection { $0.bodiesByteCount = 1000 }
         let share = connection.budgets.bodies.share()
-        for (taken, status) in [(870, nil), (10, 408)] {
+        for (taken, status) in [(749, nil), (1, 408)] {
             #expect(share.take(taken))
             try connection.begin()
             connection.pass(seconds: 3)
@@ -182,6 +193,38 @@ struct ConnectionGuardTests {
         }
     }
 
+    @Test("behind a request for another protocol nothing is read, and its answer is the last")
+    func upgrade() throws {
+        let connection = try GuardedConnection()
+        let counter = ReadCounter()
+        try connection.channel.pipeline.syncOperations.addHandler(counter, position: .first)
+        connection.channel.read()
+        try connection.begin([.upgrade: "h2c", .connection: "upgrade"])
+        connection.channel.read()
+        #expect(counter.count == 2)
+        try connection.read(.end(nil))
+        connection.channel.read()
+        #expect(counter.count == 2)
+        try connection.channel.writeOutbound(
+            HTTPResponsePart.head(HTTPResponse(status: .ok)))
+        guard case .head(let head)? = try connection.channel.readOutbound(as: HTTPResponsePart.self)
+        else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(head.headerFields[.connection] == "close")
+        try connection.channel.writeOutbound(HTTPResponsePart.end(nil))
+        connection.pass(seconds: 3)
+        #expect(!connection.channel.isActive)
+    }
+
+    @Test("far beyond the limit a connection is closed without a word")
+    func floods() throws {
+        let connection = try GuardedConnection({ $0.connectionCount = 2 }, open: 258)
+        #expect(try connection.answered == nil)
+        #expect(!connection.channel.isActive)
+    }
+
     @Test("an error behind a request that waits for its answer does not answer it")
     func laterError() throws {
         let connection = try GuardedConnection()
@@ -206,6 +249,16 @@ struct ConnectionGuardTests {
 
 @Suite("The budget of bytes in flight")
 struct ByteBudgetTests {
+    @Test("large bodies leave the last eighth to small ones")
+    func small() {
+        let budget = ByteBudget(limit: 8 << 20)
+        let large = budget.share()
+        #expect(large.take(7 << 20) && !large.take(1))
+        let small = budget.share()
+        #expect(small.take(256 << 10) && !small.take(1))
+        #expect(budget.share().take(256 << 10))
+    }
+
     @Test("a share takes what there is, nothing beyond, and gives all of it back")
     func shares() {
         let budget = ByteBudget(limit: 100)

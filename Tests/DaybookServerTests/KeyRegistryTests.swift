@@ -156,6 +156,19 @@ struct KeyRegistryTests {
 
     @Test("What was done to the file by hand is recorded as found, and acts only then")
     func byHand() async throws {
+        // A key by the name that is the environment's is not the environment's.
+        let forged = try KeyWorld()
+        let (kept, keeper) = forged.begin(extraKey: "of the environment")
+        #expect(try await keeper.recordChanges() == 1)
+        #expect(kept.caller(presenting: "of the environment") != nil)
+        let impostor = try KeyFile(path: forged.path).create(
+            name: "impostor", scopes: [.admin], tables: nil)
+        let renamed = try String(contentsOfFile: forged.path, encoding: .utf8)
+            .replacing("\"impostor\"", with: "\"environment\"")
+        try renamed.write(toFile: forged.path, atomically: false, encoding: .utf8)
+        #expect(kept.caller(presenting: impostor) == nil)
+        #expect(kept.caller(presenting: "of the environment") != nil)
+
         let world = try KeyWorld()
         // Keys of an older program, or of somebody with an editor.
         let old = try KeyFile(path: world.path).create(

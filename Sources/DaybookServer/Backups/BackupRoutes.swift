@@ -14,6 +14,7 @@ struct BackupRoutes: Sendable {
     /// `GET`: the backups of the place, what runs, and what failed last.
     func list(_ request: Request, context: ServerContext) async throws -> Response {
         try authorize(context)
+        try ReadOptions(request).refuseOthers()
         let listing = await offPool { [keeper] in
             Result { () throws(BackupFailure) in try keeper.listing() }
         }

@@ -14,13 +14,19 @@ final class ByteBudget: Sendable {
 
         deinit { budget.give(held.load(ordering: .relaxed)) }
 
-        /// Takes more; false if there is no more, and nothing is taken.
+        /// Takes more; false if there is no more, and nothing is taken. The last eighth is for
+        /// those that are small: a usual batch finds room while large ones wait.
         func take(_ byteCount: Int) -> Bool {
-            guard budget.take(byteCount) else { return false }
+            let isSmall = held.load(ordering: .relaxed) + byteCount <= ByteBudget.smallByteCount
+            let limit = isSmall ? budget.limit : budget.limit - budget.limit / 8
+            guard budget.take(byteCount, within: limit) else { return false }
             held.wrappingAdd(byteCount, ordering: .relaxed)
             return true
         }
     }
+
+    /// What has no more bytes than that is small.
+    private static let smallByteCount = 256 << 10
 
     /// The most bytes that may be held, by what can be refused.
     let limit: Int
@@ -34,8 +40,8 @@ final class ByteBudget: Sendable {
     /// How many bytes are held now.
     var usedByteCount: Int { used.load(ordering: .relaxed) }
 
-    /// Whether so little is left, less than an eighth, that slow clients are no longer borne with.
-    var isPressed: Bool { usedByteCount >= limit - limit / 8 }
+    /// Whether so little is left, less than a quarter, that slow clients are no longer borne with.
+    var isPressed: Bool { usedByteCount >= limit - limit / 4 }
     /// Whether twice the limit is held, so that nothing new should begin.
     var isOverdrawn: Bool { usedByteCount >= 2 * limit }
 
@@ -54,7 +60,7 @@ final class ByteBudget: Sendable {
         precondition(left >= 0, "no more is given back than was taken")
     }
 
-    private func take(_ byteCount: Int) -> Bool {
+    private func take(_ byteCount: Int, within limit: Int) -> Bool {
         takeAnyway(byteCount)
         guard usedByteCount > limit else { return true }
         give(byteCount)

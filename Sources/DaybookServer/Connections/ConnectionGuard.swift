@@ -17,6 +17,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// An answer's part of fewer bytes is not worth counting.
     private static let countedByteCount = 64 << 10
+    /// How many connections beyond the limit are told why they are closed, at once.
+    private static let toldCount = 256
     /// How long a connection stays half open, so that the client can read why it was closed.
     private static let closing = TimeAmount.seconds(2)
 
@@ -27,6 +29,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var isCounted = false
     /// Whether nothing that comes is read any more.
     private var isRefused = false
+    /// Whether the request that is read is the last: what follows it would not be HTTP.
+    private var isLast = false
     /// Requests whose answer has not been written to its end.
     private var openCount = 0
     /// Whether the last request's body has not come to its end.
@@ -83,6 +87,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         isCounted = true
         wait(context)
         guard connections.enter() else {
+            // Each that is told so stays for a moment; beyond so many there is no word either.
+            guard connections.count <= connections.limit + ConnectionGuard.toldCount else {
+                isRefused = true
+                return context.close(promise: nil)
+            }
             return refuse(.tooManyConnections(limit: connections.limit), context)
         }
         let looked = NIOLoopBound((self, context), eventLoop: context.eventLoop)
@@ -105,9 +114,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isRefused else { return }
         switch unwrapInboundIn(data) {
-        case .head:
+        case .head(let head):
             openCount += 1
             isReading = true
+            isLast = head.method == .connect || head.headerFields[.upgrade] != nil
             wait(context)
         case .body(let buffer):
             byteCount += buffer.readableBytes
@@ -118,14 +128,26 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelRead(data)
     }
 
+    /// Behind a request that asks for another protocol the decoder reads nothing and keeps all that
+    /// comes, without limit: no more is asked for.
+    func read(context: ChannelHandlerContext) {
+        if isLast, !isReading { return }
+        context.read()
+    }
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         guard !isRefused else {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }
-        var promise = promise
+        var (data, promise) = (data, promise)
         switch unwrapOutboundIn(data) {
-        case .head(let head): isAnswering = head.status.kind != .informational
+        case .head(var head):
+            isAnswering = head.status.kind != .informational
+            if isLast, isAnswering {
+                head.headerFields[.connection] = "close"
+                data = wrapOutboundOut(.head(head))
+            }
         case .body(let buffer):
             if buffer.readableBytes >= ConnectionGuard.countedByteCount {
                 promise = count(buffer.readableBytes, promise, context)
@@ -138,6 +160,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             wait(context)
         }
         context.write(data, promise: promise)
+        guard isLast, openCount == 0 else { return }
+        context.flush()
+        cut(context)
     }
 
     /// Counts an answer's bytes until the client's side has taken them.
@@ -160,7 +185,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// its turn.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard !isRefused else { return }
-        guard openCount == 0, !isReading else { return context.fireErrorCaught(error) }
+        guard openCount == 0 else { return context.fireErrorCaught(error) }
+        // The rest of a body that was answered already: what is wrong with it needs no answer.
+        guard !isReading else { return cut(context) }
         switch error {
         case HTTPParserError.headerOverflow:
             refuse(.headTooLarge(limitByteCount: limits.headByteCount), context)

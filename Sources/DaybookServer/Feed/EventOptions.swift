@@ -25,6 +25,8 @@ struct EventOptions {
                     throw .badRequest("bad-option", "limit is a number of events, 1 or more")
                 }
                 limit = count
+            // The log is ahead of every projection: there is nothing to wait for.
+            case ("min_position", _), ("timeout", _): break
             case ("follow", "true"): follows = true
             case ("follow", "false"): follows = false
             case ("table", _): table = String(value)

@@ -28,6 +28,17 @@ struct ReadOptions {
         }
     }
 
+    /// Refuses every parameter that the route does not know either.
+    ///
+    /// - Throws: a problem that names those that there are.
+    func refuseOthers(besides known: [String] = []) throws(Problem) {
+        guard let other = others.first(where: { !known.contains($0.name) }) else { return }
+        let all = known + ["min_position", "timeout"]
+        throw .badRequest(
+            "bad-option", "there is no option \(other.name); there are "
+                + all.joined(separator: ", "))
+    }
+
     /// A time to wait, as `timeout=` says it.
     static func seconds(_ text: Substring) throws(Problem) -> Double {
         guard let seconds = Double(text), (0...waitSecondsMax).contains(seconds) else {

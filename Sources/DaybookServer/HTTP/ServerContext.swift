@@ -112,10 +112,21 @@ extension Problem {
     }
 }
 
+/// Lets nothing begin while too many answers wait for clients that do not take them.
+struct AnswerMiddleware: RouterMiddleware {
+    let answers: ByteBudget
+
+    func handle(
+        _ request: Request, context: ServerContext,
+        next: (Request, ServerContext) async throws -> Response
+    ) async throws -> Response {
+        guard !answers.isOverdrawn else { throw Problem.inFlightFull.closing }
+        return try await next(request, context)
+    }
+}
+
 /// Gives every answer the request's id, makes a problem of every error, and logs what went wrong.
 struct RequestMiddleware: RouterMiddleware {
-    /// While it is overdrawn nothing begins; nil on the local socket, which has no such bound.
-    let answers: ByteBudget?
     /// Whether the connection is secured.
     let isSecure: Bool
 
@@ -125,12 +136,12 @@ struct RequestMiddleware: RouterMiddleware {
     ) async throws -> Response {
         let start = ContinuousClock.now
         var response: Response
+        var closesConnection = false
         do {
-            if let answers, answers.isOverdrawn { throw Problem.inFlightFull.closing }
             response = try await next(request, context)
         } catch let error as Problem {
             response = error.response()
-            if error.closesConnection { response = response.closing(context.channel) }
+            closesConnection = error.closesConnection
         } catch let error as HTTPError {
             response = Problem(error).response()
         } catch {
@@ -147,6 +158,9 @@ struct RequestMiddleware: RouterMiddleware {
             response.headers[.requestID] = id.description
         }
         harden(&response)
+        // An error's answer to HEAD has no body either: it would be taken for the next answer.
+        if request.method == .head { response = response.createHeadResponse() }
+        if closesConnection { response = response.closing(context.channel) }
         let level: Logger.Level =
             switch response.status.code {
             case 500...: .warning

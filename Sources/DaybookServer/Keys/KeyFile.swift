@@ -91,8 +91,10 @@ public final class KeyFile: KeyAuthority {
 
     private func read(into state: inout State, _ stamp: Stamp?) {
         do throws(KeyFileError) {
-            let keys = extra + (try content().keys)
-            state.ring = KeyRing(keys.filter { state.admitted?.contains(facts(of: $0)) ?? true })
+            let (own, admitted) = (try content().keys, state.admitted)
+            state.ring = KeyRing(
+                extra.filter { _ in admitted?.contains(.environment) ?? true }
+                    + own.filter { admitted?.contains($0.facts) ?? true })
             state.fault = nil
         } catch {
             state.ring = KeyRing([])
@@ -100,10 +102,6 @@ public final class KeyFile: KeyAuthority {
             state.fault = error
         }
         state.stamp = stamp
-    }
-
-    private func facts(of key: Key) -> KeyFacts {
-        key.name == Key.environmentName ? .environment : key.facts
     }
 
     /// All keys in the file.

@@ -37,9 +37,8 @@ struct EndpointRouter {
             }
             group.on(RouterPath(path), method: endpoint.method, use: respond)
             guard endpoint.method == .get else { continue }
-            group.on(RouterPath(path), method: .head) { request, context in
-                try await respond(request, context).createHeadResponse()
-            }
+            // The body of an answer to HEAD is left out for all answers in one place.
+            group.on(RouterPath(path), method: .head, use: respond)
         }
         var allowed = endpoints.map(\.method)
         if allowed.contains(.get) { allowed.append(.head) }

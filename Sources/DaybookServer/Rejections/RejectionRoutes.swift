@@ -136,10 +136,10 @@ extension Problem {
     /// What it means to a client that a question about rejections has no answer.
     init(_ error: RejectionSourceError) {
         switch error {
-        case .unavailable(let why):
+        case .unavailable:
             self = Problem(
                 .serviceUnavailable, "postgres-unavailable", title: "Postgres is not there",
-                detail: "appends go on, lists of rejections do not: \(why)"
+                detail: "appends go on, lists of rejections do not; `daybook status` says more"
             ).retrying(afterSeconds: 5)
         case .busy:
             self = Problem(

@@ -22,7 +22,6 @@ struct ResubmitRoutes: Sendable {
             throw Problem.unknownTable(rejection.root.table)
         }
         let received = try await bodies.receive(request, context)
-        defer { withExtendedLifetime(received.share) {} }
         let body = received.bytes
         let row = body.count == 0 ? try asItWas(rejection) : try judge.judge(body, options)
         guard row.rows.count == 1 else {
@@ -38,6 +37,8 @@ struct ResubmitRoutes: Sendable {
         } catch {
             throw Problem(error)
         }
+        // Whoever waits for Postgres holds nothing of the body.
+        withExtendedLifetime(received.share) {}
         var answer = BatchAnswer(receipt: receipt, hasRows: options.hasRows)
         if let seconds = options.waitSeconds {
             answer.isProjected = await projections.waitUntilApplied(

@@ -23,9 +23,8 @@ struct RetractionRoute: Sendable {
                 "rows of any table may be retracted, and the key \(caller.principal) is for some "
                     + "only")
         }
-        let received = try await bodies.receive(request, context)
-        defer { withExtendedLifetime(received.share) {} }
-        let options = try RetractionOptions(request, body: received.bytes)
+        let options = try RetractionOptions(
+            request, body: try await bodies.receive(request, context).bytes)
         guard let place = places.take() else {
             throw Problem(
                 .tooManyRequests, "retraction-busy", title: "One is worked on at a time",

@@ -27,9 +27,24 @@ struct AppendRoute: Sendable {
             throw Problem.forbidden("the key \(caller.principal) is not for table \(name)")
         }
         let options = try AppendOptions(request)
+        let receipt = try await append(request, context, options, judge, caller)
+        var answer = BatchAnswer(receipt: receipt, hasRows: options.hasRows)
+        if let seconds = options.waitSeconds {
+            answer.isProjected = await projections.waitUntilApplied(
+                receipt.endPosition, by: [receipt.table], seconds: seconds)
+        }
+        return answer.appendResponse()
+    }
+
+    /// Receives, judges and appends the body, which is let go of then: whoever waits for Postgres
+    /// holds none of it.
+    private func append(
+        _ request: Request, _ context: ServerContext, _ options: AppendOptions, _ judge: Judge,
+        _ caller: Caller
+    ) async throws(Problem) -> Receipt {
         let received = try await bodies.receive(request, context)
         defer { withExtendedLifetime(received.share) {} }
-        let body = received.bytes
+        let (body, name) = (received.bytes, judge.table.name)
         let start = ContinuousClock.now
         let submission = Submission(
             batch: try judge.judge(body, options), source: AppendRoute.source,
@@ -43,12 +58,7 @@ struct AppendRoute: Sendable {
             throw Problem(error)
         }
         durations.add(since: start)
-        var answer = BatchAnswer(receipt: receipt, hasRows: options.hasRows)
-        if let seconds = options.waitSeconds {
-            answer.isProjected = await projections.waitUntilApplied(
-                receipt.endPosition, by: [receipt.table], seconds: seconds)
-        }
-        return answer.appendResponse()
+        return receipt
     }
 }
 

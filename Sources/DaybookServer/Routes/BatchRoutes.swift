@@ -6,6 +6,7 @@ struct BatchRoutes: Sendable {
     let ledger: any LedgerService
 
     func byID(_ request: Request, context: ServerContext) async throws -> Response {
+        try ReadOptions(request).refuseOthers()
         let receipt = try await receipt(context)
         return answer(receipt, for: try reader(context)).readResponse()
     }
@@ -31,6 +32,7 @@ struct BatchRoutes: Sendable {
     /// Finds a batch by a key of the caller's own.
     func byKey(_ request: Request, context: ServerContext) async throws -> Response {
         let caller = try reader(context)
+        try ReadOptions(request).refuseOthers(besides: ["idempotency_key"])
         guard let key = request.uri.queryParameters["idempotency_key"].map(String.init) else {
             throw Problem.badRequest("bad-option", "say which batch: ?idempotency_key=")
         }

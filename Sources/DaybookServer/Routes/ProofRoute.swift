@@ -13,6 +13,7 @@ struct ProofRoute: Sendable {
     let places: Places
 
     func respond(_ request: Request, context: ServerContext) async throws -> Response {
+        try ReadOptions(request).refuseOthers(besides: ["from_size"])
         let receipt = try await batches.receipt(context)
         let head = log.durable
         let earlierSize = try earlierSize(request, in: head)

@@ -66,10 +66,10 @@ extension Problem {
     /// What it means to a client that a report has no answer.
     fileprivate init(_ error: ReportError, of report: Report) {
         switch error {
-        case .unavailable(let why):
+        case .unavailable:
             self = Problem(
                 .serviceUnavailable, "postgres-unavailable", title: "Postgres is not there",
-                detail: "appends go on, reports do not: \(why)"
+                detail: "appends go on, reports do not; `daybook status` says more"
             ).retrying(afterSeconds: 5)
         case .busy:
             self = Problem(

@@ -8,6 +8,7 @@ struct StatusRoutes: Sendable {
 
     func status(_ request: Request, context: ServerContext) throws -> Response {
         _ = try context.requireCaller()
+        try ReadOptions(request).refuseOthers()
         return respond(showsPostgres: false)
     }
 

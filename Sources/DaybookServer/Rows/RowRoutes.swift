@@ -123,10 +123,10 @@ extension Problem {
     /// What it means to a client that rows cannot be read.
     fileprivate init(_ error: RowSourceError, of table: Table) {
         switch error {
-        case .unavailable(let why):
+        case .unavailable:
             self = Problem(
                 .serviceUnavailable, "postgres-unavailable", title: "Postgres is not there",
-                detail: "appends go on, reads of rows do not: \(why)"
+                detail: "appends go on, reads of rows do not; `daybook status` says more"
             ).retrying(afterSeconds: 5)
         case .busy:
             self = Problem(
