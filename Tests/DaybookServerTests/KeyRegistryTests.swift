@@ -159,7 +159,7 @@ struct KeyRegistryTests {
         // A key by the name that is the environment's is not the environment's.
         let forged = try KeyWorld()
         let (kept, keeper) = forged.begin(extraKey: "of the environment")
-        #expect(try await keeper.recordChanges() == 1)
+        #expect(try await keeper.recordChanges(startingAs: "local:ann") == 1)
         #expect(kept.caller(presenting: "of the environment") != nil)
         let impostor = try KeyFile(path: forged.path).create(
             name: "impostor", scopes: [.admin], tables: nil)

@@ -26,7 +26,7 @@ final class ByteBudget: Sendable {
     }
 
     /// What has no more bytes than that is small.
-    private static let smallByteCount = 256 << 10
+    static let smallByteCount = 256 << 10
 
     /// The most bytes that may be held, by what can be refused.
     let limit: Int
@@ -42,8 +42,8 @@ final class ByteBudget: Sendable {
 
     /// Whether so little is left, less than a quarter, that slow clients are no longer borne with.
     var isPressed: Bool { usedByteCount >= limit - limit / 4 }
-    /// Whether twice the limit is held, so that nothing new should begin.
-    var isOverdrawn: Bool { usedByteCount >= 2 * limit }
+    /// Whether so many times the limit is held that nothing new should begin.
+    func isOverdrawn(times: Int) -> Bool { usedByteCount >= times * limit }
 
     /// A share that holds nothing yet.
     func share() -> Share { Share(self) }

@@ -7,7 +7,8 @@ public struct ServerLimits: Sendable, Equatable {
     /// those that come slowly are ended after `pressedSeconds`.
     public var bodiesByteCount = 128 << 20
     /// Bytes of all answers that clients have not taken yet. Beyond it connections of which nothing
-    /// was taken for `pressedSeconds` are ended; at twice as many any request is refused with 503.
+    /// was taken for `pressedSeconds` are ended; at twice as many any request is refused with 503,
+    /// a small append at four times as many.
     public var answersByteCount = 128 << 20
     /// Open connections. One more is answered with 503 and closed.
     public var connectionCount = 4096

@@ -112,7 +112,8 @@ extension Problem {
     }
 }
 
-/// Lets nothing begin while too many answers wait for clients that do not take them.
+/// Lets nothing begin while too many answers wait for clients that do not take them; a small batch,
+/// whose answer is small, for twice as long.
 struct AnswerMiddleware: RouterMiddleware {
     let answers: ByteBudget
 
@@ -120,7 +121,11 @@ struct AnswerMiddleware: RouterMiddleware {
         _ request: Request, context: ServerContext,
         next: (Request, ServerContext) async throws -> Response
     ) async throws -> Response {
-        guard !answers.isOverdrawn else { throw Problem.inFlightFull.closing }
+        let length = request.headers[.contentLength].flatMap(Int.init) ?? .max
+        let isSmall = request.method == .post && length <= ByteBudget.smallByteCount
+        guard !answers.isOverdrawn(times: isSmall ? 4 : 2) else {
+            throw Problem.inFlightFull.closing
+        }
         return try await next(request, context)
     }
 }

@@ -56,7 +56,8 @@ struct OpenAPIDocument {
         case .none: return [(endpoint.path, operation(endpoint, endpoint.name))]
         case .tables:
             return catalog.tables.filter { endpoint.fits($0) }.map { table in
-                let operation = operation(endpoint, "\(endpoint.name)_\(table.name)")
+                let operation = operation(
+                    endpoint.ofKey(in: table), "\(endpoint.name)_\(table.name)")
                 return (
                     endpoint.path.replacing("{table}", with: table.name),
                     operation.replacing("{table}", with: table.name)
@@ -160,6 +161,17 @@ extension Endpoint {
         case .tables: name == "table"
         case .reports: name == "name"
         }
+    }
+
+    /// The same operation, its key of the table's own type where it is one value.
+    fileprivate func ofKey(in table: Table) -> Endpoint {
+        guard table.key.count == 1, let column = table.key.first else { return self }
+        var endpoint = self
+        endpoint.parameters = parameters.map { parameter in
+            guard parameter.place == .path, parameter.name == "key" else { return parameter }
+            return .path("key", table.columns[column].type.storedSchema, parameter.doc)
+        }
+        return endpoint
     }
 
     /// Whether the operation is there for a table: rows without a key cannot be asked for by it.
