@@ -152,6 +152,8 @@ struct AppendRouteTests {
                 let answer = try await client.execute(uri: uri, method: .head, headers: fields)
                 #expect(answer.status.code == status, "\(uri)")
                 #expect(answer.body.readableBytes == 0)
+                #expect(answer.headers[.xContentTypeOptions] == "nosniff")
+                #expect(answer.headers[.cacheControl] == "no-store")
                 #expect(answer.headers[.contentLength].flatMap(Int.init) ?? 0 > 0, "\(uri)")
             }
         }

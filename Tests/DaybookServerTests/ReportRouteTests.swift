@@ -80,6 +80,17 @@ struct ReportRouteTests {
         return builder.finish()
     }
 
+    @Test("A position that the log does not have is refused at once")
+    func beyondEnd() async throws {
+        let projections = FixedProjections(end: 7)
+        let reports = ServedReports(try Self.reports(), source: ScriptedReports())
+        try await withServer(projections: projections, reports: reports) { client, _, _ in
+            let answer = try await client.get("/v1/reports/sales?min_position=8&timeout=5")
+            #expect(answer.status == .badRequest)
+            #expect(try answer.problem == "beyond-end")
+        }
+    }
+
     @Test("JSON has numbers, truth values and JSON as such, and NULL as null, in the query's order")
     func json() async throws {
         let source = ScriptedReports(.success(Self.table()))

@@ -36,7 +36,7 @@ func withServer(
     backups: any BackupKeeper = ScriptedBackups(),
     segmentByteCount: UInt64? = nil, followerLimit: Int = 4, proofLimit: Int = 2,
     historyLimit: Int = 4, retractionLimit: Int = 1,
-    catalog: Catalog? = nil, limiter: RateLimiter? = nil,
+    catalog: Catalog? = nil, limiter: RateLimiter? = nil, limits: ServerLimits? = nil,
     _ body:
         @escaping @Sendable (any TestClientProtocol, ScriptedLedger, WatchedLog) async throws ->
         Void
@@ -80,6 +80,7 @@ func withServer(
     parts.historyLimit = historyLimit
     parts.retractionLimit = retractionLimit
     if let limiter { parts.limiter = limiter }
+    if let limits { parts.limits = limits }
     let server = try LedgerServer(parts).application(host: "127.0.0.1", port: 0) { _ in }
     try await server.test(.live) { client in try await body(client, scripted, watched) }
     ledger.close()

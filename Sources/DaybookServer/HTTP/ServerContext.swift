@@ -124,7 +124,8 @@ struct AnswerMiddleware: RouterMiddleware {
         let length = request.headers[.contentLength].flatMap(Int.init) ?? .max
         let isSmall = request.method == .post && length <= ByteBudget.smallByteCount
         guard !answers.isOverdrawn(times: isSmall ? 4 : 2) else {
-            throw Problem.inFlightFull.closing
+            // Only where a body would come that nobody reads is the connection closed.
+            throw request.method == .post ? Problem.inFlightFull.closing : .inFlightFull
         }
         return try await next(request, context)
     }
