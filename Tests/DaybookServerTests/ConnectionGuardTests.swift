@@ -98,6 +98,10 @@ struct ConnectionGuardTests {
     func slowBody() throws {
         let connection = try GuardedConnection()
         try connection.begin()
+        // To be told to go on is no answer yet.
+        try connection.channel.writeOutbound(
+            HTTPResponsePart.head(HTTPResponse(status: .continue)))
+        #expect(try connection.answered == 100)
         // 16 KiB earn a second each, after the first 20.
         for _ in 0..<10 { try connection.read(.body(ByteBuffer(repeating: 0, count: 16 << 10))) }
         connection.pass(seconds: 30)

@@ -1,3 +1,4 @@
+import DaybookIntake
 import Foundation
 import TestSupport
 import Testing
@@ -36,6 +37,16 @@ struct DocumentationTests {
             let isThere = page.contains("`\(kind)`")
             #expect(isThere, "\(kind)")
         }
+    }
+
+    @Test("Every code of a reason stands on it, in their order")
+    func codes() throws {
+        let page = try page()
+        let names = RejectionCode.allCases.map { "`\($0.name)`" }
+        let start = try #require(page.range(of: "**Codes of reasons**")).lowerBound
+        let places = names.map { page[start...].range(of: $0)?.lowerBound }
+        #expect(places.allSatisfy { $0 != nil }, "\(names)")
+        #expect(places.compactMap(\.self) == places.compactMap(\.self).sorted())
     }
 
     @Test("Every path of the router stands on it")

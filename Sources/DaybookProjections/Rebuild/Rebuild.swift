@@ -80,7 +80,8 @@ public final class Rebuild {
     /// How long a reader is kept waiting at most, in milliseconds, when the swap asks for its lock.
     static let lockTimeoutMilliseconds = 150
 
-    /// How long a server's log may take to show what its Postgres has already, in seconds.
+    /// How long a server's log may take to show what its Postgres has already, and a rebuild that
+    /// ended to let go of its lock, in seconds.
     static let lateSeconds = 2.0
 
     /// A rebuild of the projection `name`.
@@ -194,11 +195,16 @@ public final class Rebuild {
         let connection = try connect()
         try connection.execute("SET synchronous_commit = off")
         try Migrations(folder: options.migrationsFolder, schema: "daybook").apply(on: connection)
-        let locked = try connection.query(
-            "SELECT pg_try_advisory_lock(hashtextextended('daybook rebuild ' || $1, 0))",
-            [.text(name)])
-        guard locked[0].bool(0) == true else { throw RebuildError.busy(name) }
-        return connection
+        // The connection of one that has just ended has the lock until its backend is gone.
+        let deadline = ContinuousClock.now + .seconds(Rebuild.lateSeconds)
+        while true {
+            let locked = try connection.query(
+                "SELECT pg_try_advisory_lock(hashtextextended('daybook rebuild ' || $1, 0))",
+                [.text(name)])
+            if locked[0].bool(0) == true { return connection }
+            guard ContinuousClock.now < deadline else { throw RebuildError.busy(name) }
+            Thread.sleep(forTimeInterval: 0.05)
+        }
     }
 
     private func begin(
