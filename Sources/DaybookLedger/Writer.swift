@@ -128,7 +128,11 @@ final class Writer: @unchecked Sendable {
             case .written, .follows: group.append(Waiting(request: request, decision: decision))
             case .replays(let position): replay(request, position)
             case .refused(let error):
-                if case .clockHeld(let seconds) = error { hold = .clock(jumpSeconds: seconds) }
+                if case .clockHeld(let seconds) = error {
+                    hold = .clock(jumpSeconds: seconds)
+                    // Whoever is told so finds the same in the status.
+                    progress.update { $0.hold = .clock(jumpSeconds: seconds) }
+                }
                 answer(request, .failure(error))
             }
             if next.standsAlone, !group.isEmpty { break }
