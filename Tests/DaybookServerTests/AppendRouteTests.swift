@@ -176,6 +176,20 @@ struct AppendRouteTests {
         }
     }
 
+    @Test("A compressed body is 415, and says what is taken; one that says it is plain is taken")
+    func compressed() async throws {
+        try await withServer { client, ledger, _ in
+            let row = #"{"id":1,"job":"a"}"#
+            let plain = try await client.append(row, headers: ["Content-Encoding": "identity"])
+            #expect(plain.status == .ok)
+            let answer = try await client.append(row, headers: ["Content-Encoding": "gzip"])
+            #expect(answer.status == .unsupportedMediaType)
+            #expect(try answer.problem == "unsupported-encoding")
+            #expect(answer.headers[.acceptEncoding] == "identity")
+            #expect(ledger.submissions.count == 1)
+        }
+    }
+
     @Test("A body over the limit is 413 though it is neither read nor even sent to its end")
     func tooLarge() async throws {
         try await withServer { client, ledger, _ in
