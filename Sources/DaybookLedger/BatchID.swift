@@ -51,3 +51,10 @@ struct BatchID: Equatable {
         }
     }
 }
+
+extension Ledger {
+    /// A new batch id, a UUIDv7 of 36 characters, for who writes a batch without a ledger.
+    public static func batchID(receivedAt time: Microseconds) -> String {
+        BatchID(receivedAt: time, random: .random(in: 0...(.max))).text
+    }
+}

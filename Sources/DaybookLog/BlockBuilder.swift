@@ -76,6 +76,28 @@ public struct BlockBuilder: ~Copyable, Sendable {
         return leaf
     }
 
+    /// Appends a batch's record as it was read, byte for byte.
+    ///
+    /// - Throws: `AvroDecodingError` if the rows that were not read yet are none.
+    public mutating func append(
+        recordOf reader: inout BatchReader, rejectedCount: Int
+    ) throws(AvroDecodingError) {
+        precondition(reader.schema == schema, "a group's records have one schema")
+        if let last = entries.last {
+            precondition(
+                reader.facts.position == last.firstPosition + Position(last.eventCount),
+                "positions have no gap")
+            precondition(reader.facts.receivedAt > last.receivedAt, "time is strictly increasing")
+        }
+        let record = try reader.finish()
+        sink.append(raw: record)
+        entries.append(
+            Entry(
+                table: reader.facts.table, firstPosition: reader.facts.position,
+                eventCount: reader.rowCount, rejectedCount: rejectedCount,
+                receivedAt: reader.facts.receivedAt, leaf: MerkleFrontier.leaf(of: record)))
+    }
+
     /// Ends the block: puts count and size before the records and the sync marker behind them.
     ///
     /// - Returns: one Avro container block, and the entries.

@@ -30,6 +30,7 @@ struct LogOpening {
     mutating func run() throws(LogError) -> OpenedLog {
         do {
             let names = try disk.names()
+            try RepairJournal.refuse(names)
             let segments = try SegmentChain.files(names: names, disk: disk)
             guard let last = segments.last else { return try create(names: names) }
             var chain = SegmentChain(disk: disk)
@@ -58,7 +59,7 @@ struct LogOpening {
                     what: "no segment is there, and the head file knows \(head.position) events"))
         }
         let header = SegmentHeader(
-            ledger: .random(), segment: 0, basePosition: 0, firstBlock: 0, epoch: 1,
+            ledger: options.ledger ?? .random(), segment: 0, basePosition: 0, firstBlock: 0, epoch: 1,
             lastReceivedAt: 0, createdAt: options.clock(), frontier: MerkleFrontier())
         let (segment, file) = try SegmentFile.create(header, schema: options.schema, on: disk)
         let readable = ReadableSegment(

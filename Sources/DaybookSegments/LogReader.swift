@@ -28,7 +28,9 @@ public final class LogReader: LogSource {
     }
 
     init(disk: any LogDisk) throws {
-        let files = try SegmentChain.files(names: try disk.names(), disk: disk)
+        let names = try disk.names()
+        try RepairJournal.refuse(names)
+        let files = try SegmentChain.files(names: names, disk: disk)
         guard let last = files.last else { throw LogError.notALedger("") }
         // The head file first: what it knows is in the segment that is read after it.
         let known = try HeadFile.read(disk: disk)?.head.position ?? 0

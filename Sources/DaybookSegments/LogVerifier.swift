@@ -92,6 +92,7 @@ public struct LogVerifier {
     }
 
     private mutating func verify(_ progress: (UInt64, UInt64) -> Void) throws {
+        try RepairJournal.refuse(try disk.names())
         let known = try HeadFile.read(disk: disk)?.head
         let names = try disk.names().filter { SegmentFile.basePosition(name: $0) != nil }.sorted()
         if names.isEmpty { throw LogError.notALedger("log") }

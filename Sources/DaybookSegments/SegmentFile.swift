@@ -29,11 +29,12 @@ struct SegmentFile: Sendable {
     static let temporarySuffix = ".tmp"
 
     /// Reads and checks both headers of a segment. `known` is the schema that it probably has: the
-    /// segment's before it, which need not be made again.
+    /// segment's before it, which need not be made again. `isNamed`: whether the file must have the
+    /// name that the header says, as it must unless a repair looks for what was swapped.
     ///
     /// - Throws: `SegmentFault.frame` if they are not valid.
     static func open(
-        _ name: String, on disk: any LogDisk, known: LogSchema? = nil
+        _ name: String, on disk: any LogDisk, known: LogSchema? = nil, isNamed: Bool = true
     ) throws(SegmentFault) -> (SegmentFile, any DiskFile) {
         let file: any DiskFile
         do { file = try disk.open(name, .read) } catch { throw .disk(error) }
@@ -42,14 +43,15 @@ struct SegmentFile: Sendable {
         let (header, count) = try SegmentFault.checked { () throws(FrameFault) in
             try SegmentHeader.read(front)
         }
-        guard header.basePosition == basePosition(name: name) else { throw .frame(.misplaced) }
+        let ownName = self.name(basePosition: header.basePosition)
+        guard ownName == name || !isNamed else { throw .frame(.misplaced) }
         let stored = try window.bytes(at: UInt64(count), count: Int(header.schemaStoredByteCount))
         guard stored.count == Int(header.schemaStoredByteCount) else { throw .frame(.truncated) }
         let schema = try SegmentFault.checked { () throws(FrameFault) in
             try readSchema(stored, header: header, known: known)
         }
         let segment = SegmentFile(
-            name: name, header: header, schema: schema,
+            name: ownName, header: header, schema: schema,
             blocksOffset: UInt64(count) + UInt64(header.schemaStoredByteCount))
         return (segment, file)
     }

@@ -15,6 +15,8 @@ public struct SegmentLogOptions: Sendable {
     /// Asks Postgres for the projectors' furthest checkpoint. Asked only if there is a torn tail to
     /// judge; nil if Postgres cannot be reached, and then the head file's copy counts.
     public var askCheckpoint: (@Sendable () -> TreeHead?)?
+    /// The id of a ledger that begins anew from what a repair saved; nil makes one.
+    var ledger: LedgerID?
 
     /// The usual sizes, no other evidence, and no Postgres to ask.
     public init(schema: LogSchema, clock: @escaping @Sendable () -> Microseconds) {

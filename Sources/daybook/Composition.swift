@@ -53,6 +53,11 @@ final class Composition: Sendable {
         var options = SegmentLogOptions(
             schema: try catalog.logSchema(),
             clock: SystemClock.wall)
+        options.evidence = { folder in
+            SnapshotWitness.head(stateFolder: folder).map {
+                [Evidence(source: .snapshot, position: $0.position, root: $0.root)]
+            } ?? []
+        }(settings.dataFolder + "/state")
         options.askCheckpoint = { PostgresPlace.furthestCheckpoint(settings) }
         let log = try SegmentLog.open(folder: settings.dataFolder, options: options)
         // After a crash there may be more than was known to be durable.

@@ -75,7 +75,7 @@ final class KeyStore: @unchecked Sendable {
         }
     }
 
-    private static func path(_ folder: String) -> String { folder + "/keys.mdb" }
+    static func path(_ folder: String) -> String { folder + "/keys.mdb" }
 
     private static func openEnvironment(_ path: String) throws(KeyStoreFault) -> OpaquePointer {
         var environment: OpaquePointer?
