@@ -151,8 +151,14 @@ struct LogOpening {
             name = "\(segment.name).torn-\(offset)-\(number)"
         }
         let copy = try disk.open(name, .create)
-        try FileCopy.run(from: file, range: offset..<end, to: copy, at: 0)
-        try copy.sync()
+        do {
+            try FileCopy.run(from: file, range: offset..<end, to: copy, at: 0)
+            try copy.sync()
+        } catch {
+            // A piece of a copy is of no use, and on a full disk every start would leave one.
+            try? disk.remove(name)
+            throw error
+        }
         try disk.syncFolder()
         try file.truncate(to: offset)
         try file.sync()

@@ -161,6 +161,8 @@ public struct LedgerServer: Sendable {
             .add(endpoints(limits: .local), to: router)
         let local = router.group("local/v1").add(middleware: LocalMiddleware())
         local.get("status", use: statusRoutes.localStatus)
+        local.post(
+            "clock/confirm", use: ClockRoute(ledger: parts.ledger, logger: parts.logger).confirm)
         if let registry = parts.keyRegistry {
             let keys = KeyRoutes(registry: registry, bodies: bodies)
             local.post("keys", use: keys.create)

@@ -19,8 +19,8 @@ struct Daybook: AsyncParsableCommand {
             Serve.self, Import.self, Status.self, ReportCommand.self, RebuildCommand.self,
             Verify.self, BackupCommand.self, RestoreCommand.self, LedgerCommand.self,
             RejectionsCommand.self, Retract.self, Why.self, ProjectionsCommand.self,
-            DictionaryCommand.self, Keys.self, Log.self, ProofCommand.self, Init.self,
-            SampleDataCommand.self,
+            DictionaryCommand.self, Keys.self, Log.self, ProofCommand.self, ClockCommand.self,
+            Init.self, SampleDataCommand.self,
         ])
 
     static func main() async {

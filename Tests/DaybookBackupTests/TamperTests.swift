@@ -10,7 +10,7 @@ import Testing
 /// A backup that anybody has changed, by accident or on purpose, is found out: `verify` names the
 /// row where there is one, and a restore refuses before it touches a table.
 @Suite struct TamperTests {
-    @Test("Each of 200 random changes to a backup is found, its row named, its restore refused")
+    @Test("Fault 35: each of 200 random changes to a backup is found, named, its restore refused")
     func tampering() async throws {
         let environment = ProcessInfo.processInfo.environment
         let seed = environment["DAYBOOK_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0 ... .max)

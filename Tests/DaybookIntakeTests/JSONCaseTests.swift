@@ -211,7 +211,7 @@ struct JSONCaseTests {
         #expect(batch.reasons.last?.column?.hasSuffix("é…") == true)
     }
 
-    @Test("A fault inside the judge is that row's alone, with the code internal")
+    @Test("Fault 28: a fault inside the judge is that row's alone, with the code internal")
     func internalFault() throws {
         struct Broken: Error {}
         let judge = try makeJudge("jobs", probe: { if $0[0] == 4 { throw Broken() } })

@@ -25,7 +25,7 @@ struct FailureTests {
         }
     }
 
-    @Test("A group that finds no space is undone: keys, positions, times, idempotency keys")
+    @Test("Fault 20: a group that finds no space is undone: keys, positions, times, retries")
     func undo() async throws {
         let bench = try Bench()
         try await bench.append("departments", #"{"id":1,"name":"a"}"#)
@@ -143,7 +143,7 @@ struct FailureTests {
         #expect(bench.log.attestCount == count)
     }
 
-    @Test("Times increase strictly, whatever the clock does")
+    @Test("Fault 25: times increase strictly, whatever the clock does")
     func monotonicTime() async throws {
         let bench = try Bench()
         var last: Microseconds = 0
@@ -159,7 +159,7 @@ struct FailureTests {
         }
     }
 
-    @Test("A jump of more than an hour holds appends until the clock is right or confirmed")
+    @Test("Fault 25: a jump of over an hour holds appends until the clock is right or confirmed")
     func clockHold() async throws {
         let bench = try Bench()
         try await bench.append("departments", #"{"id":1,"name":"a"}"#, key: "k")

@@ -24,7 +24,7 @@ struct IdempotencyTests {
         #expect(bench.ledger.status.replayCount == 1)
     }
 
-    @Test("The same key with another body or table is a conflict that names the batch")
+    @Test("Fault 27: the same key with another body or table is a conflict, names the batch")
     func conflict() async throws {
         let bench = try Bench()
         let first = try await bench.append("departments", rows, key: "k")
@@ -36,7 +36,7 @@ struct IdempotencyTests {
         }
     }
 
-    @Test("Another principal's key is another key; an import's is everybody's")
+    @Test("Fault 27: another principal's key is another key; an import's is everybody's")
     func scopes() async throws {
         let bench = try Bench()
         let first = try await bench.append("departments", rows, key: "k")
@@ -54,7 +54,7 @@ struct IdempotencyTests {
         #expect(none == nil)
     }
 
-    @Test("A retry of a batch still in flight waits for it: one append, the same verdicts")
+    @Test("Fault 26: a retry of a batch in flight waits for it: one append, the same verdicts")
     func inFlight() async throws {
         let bench = try Bench()
         let ledger = bench.ledger

@@ -37,7 +37,7 @@ extension RowDifferences {
 }
 
 @Suite("Drift: tables against the log") struct DriftTests {
-    @Test("Rows edited, deleted, added and exchanged by hand are named by key, and repaired")
+    @Test("Fault 33: rows edited, deleted, added, exchanged by hand are named by key, and repaired")
     func editsByHand() async throws {
         let world = try await World()
         try world.append([("jobs", (0..<500).map { .job($0, "Job \($0)") })])

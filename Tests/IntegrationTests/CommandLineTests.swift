@@ -4,7 +4,7 @@ import Testing
 
 extension Integration {
     @Suite("Command line") struct CommandLine {
-        @Test("A second server on the same data refuses and names the first; a stop exits 0")
+        @Test("Fault 24: a second server on the same data refuses, names the first; a stop exits 0")
         func secondServer() async throws {
             try await withDaybook { daybook in
                 let first = try #require(daybook.process)

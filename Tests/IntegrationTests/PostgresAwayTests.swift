@@ -20,7 +20,7 @@ extension Integration {
             }
         }
 
-        @Test("Postgres killed again and again in mid-stream: every row is projected exactly once")
+        @Test("Fault 29: Postgres killed again and again in mid-stream: every row is there once")
         func killedInMidStream() async throws {
             let postgres = try PostgresCluster()
             try postgres.start()

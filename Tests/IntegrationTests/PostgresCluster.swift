@@ -42,6 +42,18 @@ final class PostgresCluster {
         }
     }
 
+    /// Stops it in good order.
+    func stop() throws { try runAsOwner("pg_ctl", ["-D", folder.path("data"), "-w", "stop"]) }
+
+    /// Keeps a copy of all that it has, as a backup of the disk would; it is down.
+    func copy() throws { try succeed("cp", ["-a", folder.path("data"), folder.path("older")]) }
+
+    /// Puts the copy in its place; it is down.
+    func restoreCopy() throws {
+        try FileManager.default.removeItem(atPath: folder.path("data"))
+        try FileManager.default.moveItem(atPath: folder.path("older"), toPath: folder.path("data"))
+    }
+
     /// kill -9 of the postmaster: its children are left to notice.
     func kill() throws {
         let text = try String(contentsOfFile: folder.path("data/postmaster.pid"), encoding: .utf8)

@@ -87,7 +87,7 @@ extension Integration {
             return try #require(answers.first?.body, sourceLocation: sourceLocation)
         }
 
-        @Test("1,000 retries at once are one append with equal answers, a restart later too")
+        @Test("Fault 26: 1,000 retries at once are one append, equal answers, a restart later too")
         func oneAppend() async throws {
             let folder = try TemporaryFolder()
             try await withDaybook(catalog: OtherTrade.catalog(in: folder)) { daybook in

@@ -56,7 +56,7 @@ extension Integration {
             }
         }
 
-        @Test("Hires edited, deleted and added by hand are named and repaired, server or none")
+        @Test("Fault 33: hires edited, deleted, added by hand are named, repaired, server or none")
         func hires() async throws {
             let history = try TemporaryFolder()
             let data = try HRData(.made, in: history)

@@ -34,9 +34,11 @@ public var pythonPath: String {
     }
 }
 
-/// The `daybook` program of this very build: it stands beside the test program.
+/// The `daybook` program of this very build: it stands beside the test program. `DAYBOOK_BINARY`
+/// names another, such as one that was built with `-c release`.
 public var daybookBinary: String {
     get throws(TestSupportError) {
+        if let given = ProcessInfo.processInfo.environment["DAYBOOK_BINARY"] { return given }
         let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         let path = tests.deletingLastPathComponent().appendingPathComponent("daybook").path
         guard FileManager.default.isExecutableFile(atPath: path) else {
