@@ -27,7 +27,8 @@ public final class LogReader: LogSource {
         }
     }
 
-    init(disk: any LogDisk) throws {
+    /// Opens the log on any disk.
+    package init(disk: any LogDisk) throws {
         let files = try SegmentChain.files(names: try disk.names(), disk: disk)
         guard let last = files.last else { throw LogError.notALedger("") }
         // The head file first: what it knows is in the segment that is read after it.
