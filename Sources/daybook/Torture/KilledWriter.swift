@@ -10,9 +10,11 @@ struct KilledWriter {
     /// Starts the writer on the log of the data folder at `path`.
     init(log path: String) throws {
         var ends: [Int32] = [0, 0]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else {
-            throw CommandFailure(.failed, "pipe2: \(String(cString: strerror(errno)))")
+        guard Foundation.pipe(&ends) == 0 else {
+            throw CommandFailure(.failed, "pipe: \(String(cString: strerror(errno)))")
         }
+        // A writer holds its own end and no other: only so does the pipe end with it.
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         defer { close(ends[1]) }
         do {
             pid = try OwnProcess.start(["torture", "--child", path], output: ends[1])
