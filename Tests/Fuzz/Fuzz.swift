@@ -33,40 +33,40 @@ enum Fuzzing {
 }
 
 #if FUZZING
-    /// What libFuzzer calls with every input.
-    @_cdecl("LLVMFuzzerTestOneInput")
-    public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-        Fuzzing.run(UnsafeRawBufferPointer(start: start, count: count))
-        return 0
-    }
+/// What libFuzzer calls with every input.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    Fuzzing.run(UnsafeRawBufferPointer(start: start, count: count))
+    return 0
+}
 #else
-    @main struct Replay {
-        static func main() throws {
-            let arguments = CommandLine.arguments.dropFirst()
-            if arguments.first == "seeds", arguments.count == 3 {
-                return try seeds(golden: arguments[2], to: arguments[3])
-            }
-            for path in arguments {
-                Fuzzing.say(path)
-                let data = try Data(contentsOf: URL(fileURLWithPath: path))
-                data.withUnsafeBytes { Fuzzing.run($0) }
-            }
+@main struct Replay {
+    static func main() throws {
+        let arguments = CommandLine.arguments.dropFirst()
+        if arguments.first == "seeds", arguments.count == 3 {
+            return try seeds(golden: arguments[2], to: arguments[3])
         }
+        for path in arguments {
+            Fuzzing.say(path)
+            let data = try Data(contentsOf: URL(fileURLWithPath: path))
+            data.withUnsafeBytes { Fuzzing.run($0) }
+        }
+    }
 
-        /// Writes the inputs that fuzzing begins with, a folder for each target.
-        private static func seeds(golden: String, to folder: String) throws {
-            let names = ["00000000000000000000.avro.lz4", "00000000000000000010.avro.lz4", "HEAD"]
-            let files = try names.map {
-                Array(try Data(contentsOf: URL(fileURLWithPath: "\(golden)/\($0)")))
-            }
-            for target in FuzzTarget.allCases {
-                let place = "\(folder)/\(target.rawValue)"
-                try FileManager.default.createDirectory(
-                    atPath: place, withIntermediateDirectories: true)
-                for (name, bytes) in try FuzzSeeds.make(target, golden: files) {
-                    try Data(bytes).write(to: URL(fileURLWithPath: "\(place)/\(name)"))
-                }
+    /// Writes the inputs that fuzzing begins with, a folder for each target.
+    private static func seeds(golden: String, to folder: String) throws {
+        let names = ["00000000000000000000.avro.lz4", "00000000000000000010.avro.lz4", "HEAD"]
+        let files = try names.map {
+            Array(try Data(contentsOf: URL(fileURLWithPath: "\(golden)/\($0)")))
+        }
+        for target in FuzzTarget.allCases {
+            let place = "\(folder)/\(target.rawValue)"
+            try FileManager.default.createDirectory(
+                atPath: place, withIntermediateDirectories: true)
+            for (name, bytes) in try FuzzSeeds.make(target, golden: files) {
+                try Data(bytes).write(to: URL(fileURLWithPath: "\(place)/\(name)"))
             }
         }
     }
+}
 #endif

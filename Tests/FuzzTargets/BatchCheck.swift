@@ -111,7 +111,8 @@ struct BatchCheck {
             guard let batch = step.batch else { continue }
             for row in batch.rows {
                 try require(
-                    row.isCandidate, "what was accepted is accepted again, not refused because "
+                    row.isCandidate,
+                    "what was accepted is accepted again, not refused because "
                         + "\(batch.reasons.first?.message ?? "")")
                 let start = Int(row.encodedStart)
                 again.append(batch.encoded.array(in: start..<(start + Int(row.encodedCount))))

@@ -95,10 +95,12 @@ public enum FuzzSeeds {
 /// Avro files of other programs.
 private enum AvroSeeds {
     static func make() throws -> [(name: String, bytes: [UInt8])] {
-        let hires = #"{"type":"record","name":"r","fields":[{"name":"id","type":"int"},"#
+        let hires =
+            #"{"type":"record","name":"r","fields":[{"name":"id","type":"int"},"#
             + #"{"name":"name","type":"string"},{"name":"at","type":{"type":"long","#
             + #""logicalType":"timestamp-millis"}},{"name":"job","type":["null","long"]}]}"#
-        let readings = #"{"type":"record","name":"r","fields":[{"name":"sensor","type":"#
+        let readings =
+            #"{"type":"record","name":"r","fields":[{"name":"sensor","type":"#
             + #"{"type":"enum","name":"e","symbols":["A","B"]}},{"name":"at","type":["null","#
             + #"{"type":"long","logicalType":"timestamp-micros"},"string"]},{"name":"total","#
             + #""type":{"type":"fixed","name":"f","size":3,"logicalType":"decimal","#

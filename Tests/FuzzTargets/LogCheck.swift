@@ -19,7 +19,8 @@ enum LogCheck {
         let count = try read(log, isSound: verified?.isSound ?? false)
         if let verified, verified.isSound, log.recovery.cut == nil, verified.head == end {
             try require(
-                count == verified.eventCount, "verifying counts \(verified.eventCount) events, "
+                count == verified.eventCount,
+                "verifying counts \(verified.eventCount) events, "
                     + "reading \(count)")
         }
         _ = log.ranges(holding: "jobs")

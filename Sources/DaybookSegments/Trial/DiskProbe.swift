@@ -14,9 +14,9 @@ public struct DiskProbe {
     /// No file of a probe grows beyond this: it is begun again.
     private static let fileByteCountMax = 64 << 20
     #if arch(arm64)
-        private static let direct: Int32 = 0o200000
+    private static let direct: Int32 = 0o200000
     #else
-        private static let direct: Int32 = 0o40000
+    private static let direct: Int32 = 0o40000
     #endif
     private static let dataSync: Int32 = 0o10000
 

@@ -76,6 +76,7 @@ struct TortureCommand: ParsableCommand {
         var settings = Settings()
         settings.data = data
         let folder = try TrialFolder(under: settings.dataFolder)
+        defer { folder.remove() }
         var run = try TortureRun(
             folder: try folder.make("trial"), seconds: seconds,
             fillByteCountMax: fill ? 1 << 30 : nil, interruption: interruption)

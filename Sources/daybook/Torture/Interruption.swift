@@ -3,31 +3,31 @@ import Foundation
 import Synchronization
 
 /// Hears SIGINT and SIGTERM, so that a long work ends where it can clean up after itself.
-final class Interruption: Sendable {
-    private struct State {
-        var number: Int32?
-        var sources: [any DispatchSourceSignal] = []
+final class Interruption {
+    private final class Heard: Sendable {
+        let number = Mutex<Int32?>(nil)
     }
 
-    private let state = Mutex(State())
+    private let heard: Heard
+    private let sources: [any DispatchSourceSignal]
 
     /// Hears the signals from now on, in place of what they do by themselves.
     init() {
-        for number in [SIGINT, SIGTERM] {
+        let heard = Heard()
+        self.heard = heard
+        sources = [SIGINT, SIGTERM].map { number in
             signal(number, SIG_IGN)
-            let queue = DispatchQueue(label: "daybook.interruption")
-            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-            source.setEventHandler { [weak self] in
-                self?.state.withLock { $0.number = number }
-            }
+            let source = DispatchSource.makeSignalSource(
+                signal: number, queue: DispatchQueue(label: "daybook.interruption"))
+            source.setEventHandler { heard.number.withLock { $0 = number } }
             source.activate()
-            state.withLock { $0.sources.append(source) }
+            return source
         }
     }
 
     /// Throws if a signal came.
     func check() throws(CommandFailure) {
-        if let number = state.withLock({ $0.number }) {
+        if let number = heard.number.withLock({ $0 }) {
             let name = number == SIGINT ? "SIGINT" : "SIGTERM"
             throw CommandFailure(.failed, "stopped by \(name); nothing was left behind")
         }

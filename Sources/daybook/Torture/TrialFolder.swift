@@ -3,7 +3,7 @@ import Foundation
 
 /// The folder of one trial: made under the ledger's, locked while it is used, and taken away
 /// however the trial ends. What a trial that was killed left is taken away by the next.
-struct TrialFolder: ~Copyable {
+final class TrialFolder {
     let path: String
     /// The ledger's folder, if it was made for the trial.
     private let madeParent: String?
@@ -30,7 +30,8 @@ struct TrialFolder: ~Copyable {
         lock = try DirectoryLock(folder: path)
     }
 
-    deinit {
+    /// Takes the folder away, and the one above if it was made for it.
+    func remove() {
         try? FileManager.default.removeItem(atPath: path)
         if let madeParent { rmdir(madeParent) }
     }

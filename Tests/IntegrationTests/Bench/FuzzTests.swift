@@ -31,7 +31,9 @@ extension Integration {
                 let text = run.process.errorText
                 #expect(status == 0, "\(name): \(text.suffix(4000))")
                 let executions = count("stat::number_of_executed_units:", in: text)
-                #expect(executions ?? 0 >= Fuzzers.executionCountMin, "\(name) was idle: \(text.suffix(2000))")
+                #expect(
+                    executions ?? 0 >= Fuzzers.executionCountMin,
+                    "\(name) was idle: \(text.suffix(2000))")
                 report("fuzz \(name): \(executions ?? 0) executions in \(seconds) s")
             }
         }

@@ -66,12 +66,15 @@ extension Integration {
                 daybookBinary, ["torture", "--data", folder, "--seconds", "5"],
                 timeoutSeconds: 180)
             #expect(result.status == 1)
-            #expect(result.text.contains("NOT FIT: /dev/shm (tmpfs) is in memory"), "\(result.text)")
+            #expect(
+                result.text.contains("NOT FIT: /dev/shm (tmpfs) is in memory"),
+                "\(result.text)")
             #expect(result.text.contains("diskchecker.pl"))
             #expect(!FileManager.default.fileExists(atPath: folder), "it made the folder")
         }
 
-        @Test("SIGTERM and SIGINT in the middle leave nothing behind; kill -9 leaves it to the next")
+        @Test(
+            "SIGTERM and SIGINT in the middle leave nothing behind; kill -9 leaves it to the next")
         func stopped() throws {
             let folder = try TemporaryFolder()
             for signal in [SIGTERM, SIGINT, SIGKILL] {
