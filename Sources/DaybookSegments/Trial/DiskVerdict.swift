@@ -122,7 +122,7 @@ public enum DiskVerdict: String, Sendable, CaseIterable {
         }
         if let append = trial.appends[4096], trial.synchronousWrites.count >= sampleCountMin {
             let ratio = append.quantile(0.5) / max(trial.synchronousWrites.quantile(0.5), 1e-9)
-            if ratio > 10 || ratio < 0.1 {
+            if ratio > 30 || ratio < 1.0 / 30 {
                 notes.append(
                     "O_DSYNC and fdatasync differ by a factor of \(Int(max(ratio, 1 / ratio))): "
                         + "one of them may not reach the device.")
