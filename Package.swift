@@ -47,6 +47,7 @@ let package = Package(
     name: "daybook",
     products: [
         .executable(name: "daybook", targets: ["daybook"]),
+        .executable(name: "daybook-fuzz", targets: ["Fuzz"]),
         .library(name: "Avro", targets: ["Avro"]),
     ],
     dependencies: [
@@ -161,6 +162,16 @@ let package = Package(
             name: "IntegrationTests", dependencies: ["LogForger", "TestSupport"],
             exclude: ["cases", "scripts"], swiftSettings: strict),
         tests("TidyTests", ["TestSupport"]),
+        tests("FuzzCorpusTests", ["FuzzTargets", "TestSupport"]),
+        // What fuzzers call, and libFuzzer's entry: script/fuzz.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Avro", "DaybookCatalog", "DaybookIntake", "DaybookLog", "DaybookSegments",
+            ], path: "Tests/FuzzTargets", swiftSettings: strict),
+        .executableTarget(
+            name: "Fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz",
+            exclude: ["corpus", "crashes", "words"], swiftSettings: strict),
         // A log, a dictionary and a database of a test's own.
         .target(
             name: "LedgerWorld",

@@ -27,7 +27,8 @@ public final class LogReader: LogSource {
         }
     }
 
-    init(disk: any LogDisk) throws {
+    /// Opens the log on any disk.
+    package init(disk: any LogDisk) throws {
         let names = try disk.names()
         try RepairJournal.refuse(names)
         let files = try SegmentChain.files(names: names, disk: disk)

@@ -20,7 +20,7 @@ struct Daybook: AsyncParsableCommand {
             Verify.self, BackupCommand.self, RestoreCommand.self, LedgerCommand.self,
             RejectionsCommand.self, Retract.self, Why.self, ProjectionsCommand.self,
             DictionaryCommand.self, Keys.self, Log.self, ProofCommand.self, ClockCommand.self,
-            Init.self, SampleDataCommand.self,
+            Init.self, SampleDataCommand.self, TortureCommand.self,
         ])
 
     static func main() async {

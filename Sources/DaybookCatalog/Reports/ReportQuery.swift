@@ -33,6 +33,9 @@ private struct QueryRewriter {
         var lexer = QueryLexer(text)
         var hasQuery = false
         var isEnded = false
+        if let place = text.firstIndex(of: 0) {
+            report(place, "the query holds a zero byte", "remove it: Postgres reads no further")
+        }
         while let token = lexer.next() {
             if case .semicolon(let place) = token {
                 copy(upTo: place)

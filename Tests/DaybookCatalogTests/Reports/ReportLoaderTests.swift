@@ -132,6 +132,10 @@ struct ReportLoaderTests {
                 + "write `:year` where its value stands, or remove it",
             "r.sql:4:8: the parameter `yaer` is not declared; did you mean `year`?"),
         ReportMistake(
+            "a zero byte, behind which Postgres would not read", "-- title: T\nSELECT 1\0, 2",
+            expect: "r.sql:2:9: the query holds a zero byte; "
+                + "remove it: Postgres reads no further"),
+        ReportMistake(
             "a second statement", "-- title: T\nSELECT 1; -- one\n DROP TABLE jobs;",
             expect: "r.sql:3:2: the file has a second statement; write one query a file"),
         ReportMistake(
