@@ -8,6 +8,8 @@ struct LedgerOpening {
     let engine: any LogEngine
     let catalog: Catalog
     let options: LedgerOptions
+    /// The schema that the dictionary makes, where it is known already.
+    var schema: LogSchema?
 
     func open(stateFolder: String) throws(LedgerError) -> Ledger {
         let isNew = engine.durable.position == 0
@@ -79,14 +81,16 @@ struct LedgerOpening {
     }
 
     private func adoptSchema(isOtherCatalog: Bool) throws(LedgerError) {
-        let schema: LogSchema
-        do {
-            schema = try catalog.logSchema()
-        } catch {
-            throw .state("the dictionary's tables make no schema of the log: \(error.what)")
-        }
+        let schema = try dictionarySchema()
         guard isOtherCatalog || engine.schema != schema else { return }
         do { try engine.roll(to: schema) } catch { throw .log(error) }
+    }
+
+    private func dictionarySchema() throws(LedgerError) -> LogSchema {
+        if let schema { return schema }
+        do { return try catalog.logSchema() } catch {
+            throw .state("the dictionary's tables make no schema of the log: \(error.what)")
+        }
     }
 
     /// The store of keys; one that cannot be opened is made anew.

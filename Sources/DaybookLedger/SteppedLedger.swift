@@ -29,12 +29,13 @@ package final class SteppedLedger {
             snapshots: NoSnapshots(), sequencer: sequencer)
     }
 
-    /// Opens the ledger; a log without events gets its first.
+    /// Opens the ledger; a log without events gets its first. `schema` is what the dictionary
+    /// makes: it takes longer to make than all else here.
     package static func open(
-        engine: any LogEngine, catalog: Catalog, fingerprintKey: FingerprintKey,
-        options: LedgerOptions
+        engine: any LogEngine, catalog: Catalog, schema: LogSchema,
+        fingerprintKey: FingerprintKey, options: LedgerOptions
     ) throws(LedgerError) -> SteppedLedger {
-        try LedgerOpening(engine: engine, catalog: catalog, options: options)
+        try LedgerOpening(engine: engine, catalog: catalog, options: options, schema: schema)
             .openStepped(fingerprintKey: fingerprintKey)
     }
 

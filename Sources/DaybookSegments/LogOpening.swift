@@ -30,7 +30,8 @@ struct LogOpening {
     mutating func run() throws(LogError) -> OpenedLog {
         do {
             let names = try disk.names()
-            let segments = try SegmentChain.files(names: names, disk: disk)
+            let segments = try SegmentChain.files(
+                names: names, disk: disk, known: options.schema)
             guard let last = segments.last else { return try create(names: names) }
             var chain = SegmentChain(disk: disk)
             let sealed = try chain.readable(Array(segments.dropLast()), before: last.header)

@@ -61,13 +61,15 @@ struct SegmentFile: Sendable {
         let content = try decompressor.decompress(
             stored, contentByteCount: Int(header.schemaByteCount))
         guard Digest(of: content.unsafeBytes) == header.schemaDigest else { throw .badContent }
+        if let known, content.unsafeBytes.elementsEqual(avroHeader(known, sync: header.sync)) {
+            return known
+        }
         do {
             var cursor = ByteCursor(content.unsafeBytes)
             let avro = try ContainerHeader(from: &cursor)
             guard avro.codec == .null, avro.syncMarker.bytes == header.sync, cursor.isAtEnd else {
                 throw FrameFault.badContent
             }
-            if let known, known.json == avro.schemaText { return known }
             return try LogSchema(json: avro.schemaText)
         } catch {
             throw .badContent
@@ -85,12 +87,11 @@ struct SegmentFile: Sendable {
         var header = header
         let name = name(basePosition: header.basePosition)
         let avro = avroHeader(schema, sync: header.sync)
-        precondition(
-            avro.unsafeBytes.count <= LogLimits.schemaByteCount, "a schema is within its limit")
+        precondition(avro.count <= LogLimits.schemaByteCount, "a schema is within its limit")
         var compressor = LZ4Compressor()
         var stored = ByteSink()
-        compressor.compress(avro.unsafeBytes, into: &stored)
-        header.schemaDigest = Digest(of: avro.unsafeBytes)
+        avro.withUnsafeBytes { compressor.compress($0, into: &stored) }
+        header.schemaDigest = avro.withUnsafeBytes { Digest(of: $0) }
         header.schemaByteCount = UInt32(avro.count)
         header.schemaStoredByteCount = UInt32(stored.count)
         var sink = ByteSink(capacity: 8192)
@@ -113,15 +114,8 @@ struct SegmentFile: Sendable {
         return (segment, file)
     }
 
-    private static func avroHeader(_ schema: LogSchema, sync: [UInt8]) -> Bytes {
-        guard let parsed = try? AvroSchema(json: schema.json) else {
-            preconditionFailure("a log's schema was parsed when it was made")
-        }
-        var sink = ByteSink(capacity: 4096)
-        ContainerHeader(
-            schema: parsed, codec: .null, syncMarker: SyncMarker(sync)
-        ).encode(into: &sink)
-        return sink.finish()
+    private static func avroHeader(_ schema: LogSchema, sync: [UInt8]) -> [UInt8] {
+        schema.containerPrefix + sync
     }
 }
 

@@ -43,9 +43,13 @@ extension Simulation {
     private func loseLast(_ log: SegmentLog) {
         let isAttested = model.attestedCount == model.entries.count
         if isAttested, case .rot = wound { return }
+        // The last group, which is the last block unless groups are as small as batches.
+        let end = log.durable.position
+        let start = model.lastGroupPosition
+        if groupByteLimit > 4096 ? end != start : end < start { return }
         note("the last group is lost")
         tally.count(.exempt)
-        model.loseLastGroup()
+        model.lose(from: end)
         uncertain = []
         // Whoever kept a checkpoint of it would have made the log halt.
         if let checkpoint = surroundings.checkpoint, checkpoint.position > model.position {

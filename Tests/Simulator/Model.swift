@@ -89,10 +89,15 @@ struct Model {
         entries.append(entry)
     }
 
-    /// The last group is gone, as only the unattested last block may be.
-    mutating func loseLastGroup() {
-        guard let group = entries.last?.group else { return }
-        let kept = entries.prefix { $0.group != group }
+    /// Where the last group begins.
+    var lastGroupPosition: Position {
+        let group = entries.last?.group
+        return entries.first { $0.group == group }?.position ?? 0
+    }
+
+    /// All from a position on is gone, as only the unattested last block may be.
+    mutating func lose(from position: Position) {
+        let kept = entries.prefix { $0.position < position }
         let (offset, attested) = (clockOffset, attestedCount)
         self = Model()
         (clockOffset, attestedCount) = (offset, min(attested, kept.count))

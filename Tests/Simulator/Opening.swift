@@ -112,8 +112,6 @@ extension Simulation {
             throw Violation(description: "halted, and nothing is wrong: \(corruption)")
         }
         try require(isUnchanged, "halted, and changed the disk before")
-        try require(
-            corruption.position <= model.position, "halted behind the end: \(corruption)")
         try require(!corruption.file.isEmpty, "halted without naming a file")
         if case .rot(let file, _, let offset, _) = wound {
             try require(
@@ -122,6 +120,9 @@ extension Simulation {
         }
         if case .extra(let file) = wound {
             try require(corruption.file == file, "halted for \(corruption.file), not \(file)")
+        } else {
+            try require(
+                corruption.position <= model.position, "halted behind the end: \(corruption)")
         }
         if heal() {
             mayLoseLast = false
@@ -169,7 +170,7 @@ extension Simulation {
         ledgerOptions.random = { surroundings.dice.next() }
         do throws(LedgerError) {
             ledger = try SteppedLedger.open(
-                engine: log, catalog: workload.catalog,
+                engine: log, catalog: workload.catalog, schema: workload.schema,
                 fingerprintKey: workload.fingerprintKey, options: ledgerOptions)
         } catch {
             switch error {
