@@ -13,6 +13,8 @@ struct OpenedLog {
     /// Higher than any before.
     var epoch: UInt64
     var report: RecoveryReport
+    /// The active segment has its footer, and there was no space for the next.
+    var isSealed = false
 }
 
 /// Opens a folder of segments: finds the end, judges it by the recovery table, and makes durable
@@ -172,6 +174,17 @@ struct LogOpening {
         report.rewrittenByteCount = end - offset
     }
 
+    /// Nil if there is no space: reading needs none, and the next append makes the segment or says
+    /// that there still is none.
+    private func makeSegment(
+        _ header: SegmentHeader, schema: LogSchema
+    ) throws(DiskError) -> (SegmentFile, any DiskFile)? {
+        do { return try SegmentFile.create(header, schema: schema, on: disk) } catch {
+            if LogError(error).isDiskFull { return nil }
+            throw error
+        }
+    }
+
     private func finish(
         _ tail: SegmentTail, file: any DiskFile, sealed: [ReadableSegment]
     ) throws -> OpenedLog {
@@ -192,8 +205,10 @@ struct LogOpening {
             ledger: state.ledger, segment: state.segment + 1, basePosition: state.position,
             firstBlock: state.nextBlock, epoch: epoch, lastReceivedAt: state.lastReceivedAt,
             createdAt: options.clock(), frontier: state.frontier, random: options.random)
-        let (segment, next) = try SegmentFile.create(
-            header, schema: scanner.segment.schema, on: disk)
+        guard let (segment, next) = try makeSegment(header, schema: scanner.segment.schema) else {
+            opened.isSealed = true
+            return opened
+        }
         opened.segments.append(
             ReadableSegment(
                 file: segment, contents: SegmentContents(), endPosition: state.position,

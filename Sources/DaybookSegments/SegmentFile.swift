@@ -1,5 +1,6 @@
 import Avro
 import DaybookLog
+import Glibc
 
 /// A segment on disk, as far as its header and Avro header say.
 struct SegmentFile: Sendable {
@@ -61,9 +62,7 @@ struct SegmentFile: Sendable {
         let content = try decompressor.decompress(
             stored, contentByteCount: Int(header.schemaByteCount))
         guard Digest(of: content.unsafeBytes) == header.schemaDigest else { throw .badContent }
-        if let known, content.unsafeBytes.elementsEqual(avroHeader(known, sync: header.sync)) {
-            return known
-        }
+        if let known, isHeader(content.unsafeBytes, of: known, sync: header.sync) { return known }
         do {
             var cursor = ByteCursor(content.unsafeBytes)
             let avro = try ContainerHeader(from: &cursor)
@@ -112,6 +111,17 @@ struct SegmentFile: Sendable {
         let segment = SegmentFile(
             name: name, header: header, schema: schema, blocksOffset: UInt64(sink.count))
         return (segment, file)
+    }
+
+    private static func isHeader(
+        _ bytes: UnsafeRawBufferPointer, of schema: LogSchema, sync: [UInt8]
+    ) -> Bool {
+        avroHeader(schema, sync: sync).withUnsafeBytes { known in
+            guard bytes.count == known.count, let one = bytes.baseAddress,
+                let other = known.baseAddress
+            else { return false }
+            return memcmp(one, other, bytes.count) == 0
+        }
     }
 
     private static func avroHeader(_ schema: LogSchema, sync: [UInt8]) -> [UInt8] {

@@ -85,7 +85,8 @@ public final class SegmentLog: LogEngine {
         let writer = SegmentWriter(
             opened.active, file: opened.file, epoch: opened.epoch, offset: opened.offset,
             state: opened.state, isAttested: opened.isAttested, contents: opened.contents)
-        writing = Mutex(Writing(writer: writer, headFile: headFile, isSealed: false))
+        writing = Mutex(
+            Writing(writer: writer, headFile: headFile, isSealed: opened.isSealed))
     }
 
     /// The last state that a sync has returned for.

@@ -32,9 +32,9 @@
 // What it leaves out: sectors that cannot be read at all are a fault of the read call; order
 // between files is not kept at all, which is more than file systems do to us.
 //
-// Sources: Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014); Rebello et al., "Can
-// Applications Recover from fsync Failures?" (ATC 2020); SQLite, src/test6.c and "Atomic Commit in
-// SQLite", on power-safe overwrite.
+// Sources: Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014); Rebello et al.,
+// "Can Applications Recover from fsync Failures?" (ATC 2020); SQLite, src/test6.c and "Atomic
+// Commit in SQLite", on power-safe overwrite.
 
 import DaybookSegments
 import Synchronization

@@ -43,10 +43,16 @@ extension Simulation {
     private func loseLast(_ log: SegmentLog) {
         let isAttested = model.attestedCount == model.entries.count
         if isAttested, case .rot = wound { return }
-        // The last group, which is the last block unless groups are as small as batches.
+        // The last group, which is the last block unless groups are as small as batches. A write
+        // that went astray takes the block with it that it fell on; only the one before the last
+        // has no more witness then.
         let end = log.durable.position
         let start = model.lastGroupPosition
-        if groupByteLimit > 4096 ? end != start : end < start { return }
+        if case .lie(_, isMisdirected: true, _) = wound {
+            if end < model.groupPosition(before: start) { return }
+        } else if groupByteLimit > 4096 ? end != start : end < start {
+            return
+        }
         note("the last group is lost")
         tally.count(.exempt)
         model.lose(from: end)

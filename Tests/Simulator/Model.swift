@@ -95,6 +95,12 @@ struct Model {
         return entries.first { $0.group == group }?.position ?? 0
     }
 
+    /// Where the group before a position begins.
+    func groupPosition(before position: Position) -> Position {
+        guard let last = entries.last(where: { $0.position < position }) else { return 0 }
+        return entries.first { $0.group == last.group }?.position ?? 0
+    }
+
     /// All from a position on is gone, as only the unattested last block may be.
     mutating func lose(from position: Position) {
         let kept = entries.prefix { $0.position < position }

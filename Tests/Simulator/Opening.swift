@@ -22,10 +22,13 @@ extension Simulation {
             disk.kill()
             note("kill -9")
         }
-        if case .lie(let before, let wasShown) = wound {
+        if case .lie(let before, let isMisdirected, let wasShown) = wound {
             wound =
                 disk.firedCount == before
-                ? nil : .lie(firedBefore: before, isShown: wasShown || isPowerLoss)
+                ? nil
+                : .lie(
+                    firedBefore: before, isMisdirected: isMisdirected,
+                    isShown: wasShown || isPowerLoss)
         }
         (log, ledger) = (nil, nil)
         waiting = []
@@ -38,13 +41,24 @@ extension Simulation {
         if log != nil || ledger != nil || isPowerLoss { try down(afterPowerLoss: isPowerLoss) }
         if case .rot = wound, isLast || dice.once(in: 2) { _ = heal() }
         if !isLast, dice.once(in: 4) { hurt() }
-        mayLoseLast = wound != nil
+        mayLoseLast = isHurt
         for attempt in 0..<8 {
             if attempt < 3, !isLast, dice.once(in: 5) { layFault() }
-            if attempt >= 3 { disk.clearFaults() }
+            if attempt >= 3 {
+                disk.clearFaults()
+                disk.spaceByteCount = .max
+            }
             if try isOpened(attempt) { return }
         }
         throw Violation(description: "the log does not open, and nothing is wrong with the disk")
+    }
+
+    /// Whether something that was durable may be gone. A lie does not show in the cache.
+    private var isHurt: Bool {
+        switch wound {
+        case .rot, .lie(_, _, isShown: true): true
+        default: false
+        }
     }
 
     /// One attempt.
@@ -73,7 +87,7 @@ extension Simulation {
         }
         if hadTemporary { tally.count(.tmpRemoved) }
         mayLoseLast = false
-        if case .lie(_, isShown: true) = wound { wound = nil }
+        if case .lie(_, _, isShown: true) = wound { wound = nil }
         try requireHead()
         return true
     }
@@ -107,7 +121,7 @@ extension Simulation {
         if corruption.what.contains("a later block is") { tally.count(.haltedByLater) }
         if corruption.what.contains("an attestation is") { tally.count(.haltedByAttestation) }
         if corruption.what.contains("checkpoint") { tally.count(.haltedByCheckpoint) }
-        if case .lie(_, isShown: false) = wound { wound = nil }
+        if case .lie(_, _, isShown: false) = wound { wound = nil }
         guard let wound else {
             throw Violation(description: "halted, and nothing is wrong: \(corruption)")
         }
@@ -161,7 +175,7 @@ extension Simulation {
         try compare(log)
         if case .extra = wound { try fail("a segment that does not belong there was passed over") }
         if case .missing = wound { try fail("a missing segment was passed over") }
-        if case .lie = wound, !log.recovery.damage.isEmpty { throw .corrupt(log.recovery.damage[0]) }
+        if case .lie = wound, let damage = log.recovery.damage.first { throw .corrupt(damage) }
         var ledgerOptions = LedgerOptions(
             wallClock: { surroundings.wall }, bootClock: { surroundings.boot },
             onFatal: { surroundings.fatal = $0 })
@@ -184,7 +198,11 @@ extension Simulation {
     }
 
     private func count(_ report: RecoveryReport) {
-        if report.cut != nil { tally.count(.cut) }
+        if report.cut != nil {
+            tally.count(.cut)
+            // What was cut may have been an attestation that had rotted.
+            if mayLoseLast { model.attestedCount = 0 }
+        }
         if report.rewrittenByteCount > 0 { tally.count(.rewritten) }
         if !report.damage.isEmpty { tally.count(.degraded) }
         note("opened: \(report)")

@@ -53,7 +53,7 @@ final class Simulation {
         var dice = Dice(seed: seed)
         disk = CrashDisk(seed: dice.next())
         surroundings = Surroundings(dice: Dice(seed: dice.next()))
-        segmentByteCount = [3_000, 6_000, 12_000, 1 << 20][dice.below(4)]
+        segmentByteCount = [4_000, 8_000, 16_000, 1 << 20][dice.below(4)]
         groupByteLimit = dice.once(in: 6) ? 400 : 1 << 16
         self.dice = dice
     }
@@ -83,16 +83,16 @@ final class Simulation {
         case ..<450: retry()
         case ..<640: try step()
         case ..<680: try quiet()
-        case ..<740: tick()
-        case ..<760: try turnClock()
-        case ..<830: try read()
-        case ..<860: try readAsOf()
-        case ..<870: try roll()
-        case ..<900: writeBack()
-        case ..<915: noteCheckpoint()
-        case ..<938: try down(afterPowerLoss: dice.once(in: 2))
-        case ..<965: layFault()
-        case ..<985: turnSpace()
+        case ..<760: tick()
+        case ..<780: try turnClock()
+        case ..<850: try read()
+        case ..<880: try readAsOf()
+        case ..<888: try roll()
+        case ..<918: writeBack()
+        case ..<933: noteCheckpoint()
+        case ..<949: try down(afterPowerLoss: dice.once(in: 2))
+        case ..<968: layFault()
+        case ..<984: turnSpace()
         case ..<992: lie()
         default: rotLive()
         }

@@ -93,7 +93,8 @@ struct Workload: Sendable {
             judged.rows.map(\.isCandidate) == rows.map(\.isCandidate),
             "the model knows what intake finds: \(json)")
         let digests = ["", "atomic "].map { option in
-            Array("\(option)\(number) \(name) \(json)".utf8).withUnsafeBytes { Digest(of: $0).bytes }
+            let text = "\(option)\(number) \(name) \(json)"
+            return Array(text.utf8).withUnsafeBytes { Digest(of: $0).bytes }
         }
         return Batch(judged: judged, rows: rows, digests: digests)
     }

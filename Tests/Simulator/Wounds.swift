@@ -8,7 +8,7 @@ enum Wound {
     case rot(file: String, number: Int, offset: Int, mask: UInt8)
     /// A write that was lost or misdirected will be, or has been, reported as success.
     /// It shows after a power loss.
-    case lie(firedBefore: Int, isShown: Bool = false)
+    case lie(firedBefore: Int, isMisdirected: Bool, isShown: Bool = false)
     /// A segment is gone.
     case missing(file: String, bytes: [UInt8])
     /// A file is there that does not belong there.
@@ -43,7 +43,8 @@ extension Simulation {
     /// A drive lies about one of the next writes to a segment.
     func lie() {
         guard wound == nil else { return }
-        if dice.once(in: 3) {
+        let isMisdirected = dice.once(in: 3)
+        if isMisdirected {
             tally.count(.misdirection)
             let shift = 1 + dice.below(4)
             disk.lay(
@@ -54,7 +55,7 @@ extension Simulation {
             tally.count(.lie)
             disk.lay(DiskFault(.lost, of: .write, file: ".lz4", after: dice.below(3)))
         }
-        wound = .lie(firedBefore: disk.firedCount)
+        wound = .lie(firedBefore: disk.firedCount, isMisdirected: isMisdirected)
         note("the drive will lie")
     }
 
@@ -142,7 +143,8 @@ extension Simulation {
     /// Forgets rot in bytes that are no longer there: what comes in their place is whole.
     func forgetCutWound() {
         guard case .rot(let file, let number, let offset, _) = wound else { return }
-        if disk.number(of: file) != number || disk.byteCount(of: file) ?? 0 <= offset { wound = nil }
+        let isThere = disk.number(of: file) == number && disk.byteCount(of: file) ?? 0 > offset
+        if !isThere { wound = nil }
     }
 
     // MARK: Faults of calls
@@ -166,7 +168,8 @@ extension Simulation {
             fault = DiskFault(.error(ErrorNumber.input), of: call, after: after)
         case 8:
             fault = DiskFault(.error(ErrorNumber.noSpace), of: .write, after: after, times: 3)
-        case 9: fault = DiskFault(.death(afterByteCount: dice.below(3000)), of: .write, after: after)
+        case 9:
+            fault = DiskFault(.death(afterByteCount: dice.below(3000)), of: .write, after: after)
         case 10: fault = DiskFault(.death(afterByteCount: 0), of: .sync, after: after)
         default: fault = DiskFault(.death(afterByteCount: dice.below(2000)), after: after)
         }

@@ -24,8 +24,8 @@ struct RunReport {
         ]
         for item in Tally.Item.allCases {
             let count = String(tally[item])
-            lines.append(String(repeating: " ", count: max(0, 12 - count.count)) + count
-                + "  " + item.rawValue)
+            let space = String(repeating: " ", count: max(0, 12 - count.count))
+            lines.append("\(space)\(count)  \(item.rawValue)")
         }
         for item in missing { lines.append("never happened: \(item.rawValue)") }
         return lines.joined(separator: "\n")
@@ -40,7 +40,8 @@ struct RunReport {
                     uniqueKeysWithValues: Tally.Item.allCases.map { ($0.rawValue, tally[$0]) }),
             ]
             if let failure {
-                object["failure"] = ["seed": Int(failure.seed), "what": failure.what] as [String: Any]
+                let found: [String: Any] = ["seed": Int(failure.seed), "what": failure.what]
+                object["failure"] = found
             }
             let data = try JSONSerialization.data(
                 withJSONObject: object, options: [.prettyPrinted, .sortedKeys])
