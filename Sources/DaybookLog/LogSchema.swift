@@ -77,6 +77,9 @@ public struct LogSchema: Sendable, Equatable {
     /// Whether rejections have a `digest`, for tables whose rejected bytes are not kept.
     public let keepsDigests: Bool
 
+    /// The Avro header of a segment with this schema, but for the sync marker that ends it.
+    public let containerPrefix: [UInt8]
+
     /// Everything follows from the text. Texts of the same storage are compared as pointers.
     public static func == (left: LogSchema, right: LogSchema) -> Bool { left.json == right.json }
 
@@ -133,6 +136,10 @@ public struct LogSchema: Sendable, Equatable {
             tables.append(try RowShape(record))
             records.append(record)
         }
+        var header = ByteSink(capacity: 4096)
+        let marker = SyncMarker([UInt8](repeating: 0, count: SyncMarker.byteCount))
+        ContainerHeader(schema: schema, codec: .null, syncMarker: marker).encode(into: &header)
+        containerPrefix = Array(header.unsafeBytes.dropLast(SyncMarker.byteCount))
         self.json = schema.json
         self.tables = tables
         self.records = records

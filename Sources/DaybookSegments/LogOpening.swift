@@ -13,6 +13,8 @@ struct OpenedLog {
     /// Higher than any before.
     var epoch: UInt64
     var report: RecoveryReport
+    /// The active segment has its footer, and there was no space for the next.
+    var isSealed = false
 }
 
 /// Opens a folder of segments: finds the end, judges it by the recovery table, and makes durable
@@ -31,7 +33,8 @@ struct LogOpening {
         do {
             let names = try disk.names()
             try RepairJournal.refuse(names)
-            let segments = try SegmentChain.files(names: names, disk: disk)
+            let segments = try SegmentChain.files(
+                names: names, disk: disk, known: options.schema)
             guard let last = segments.last else { return try create(names: names) }
             var chain = SegmentChain(disk: disk)
             let sealed = try chain.readable(Array(segments.dropLast()), before: last.header)
@@ -59,8 +62,10 @@ struct LogOpening {
                     what: "no segment is there, and the head file knows \(head.position) events"))
         }
         let header = SegmentHeader(
-            ledger: options.ledger ?? .random(), segment: 0, basePosition: 0, firstBlock: 0, epoch: 1,
-            lastReceivedAt: 0, createdAt: options.clock(), frontier: MerkleFrontier())
+            ledger: options.ledger ?? .random(options.random), segment: 0, basePosition: 0,
+            firstBlock: 0, epoch: 1,
+            lastReceivedAt: 0, createdAt: options.clock(), frontier: MerkleFrontier(),
+            random: options.random)
         let (segment, file) = try SegmentFile.create(header, schema: options.schema, on: disk)
         let readable = ReadableSegment(
             file: segment, contents: SegmentContents(), endPosition: 0,
@@ -177,6 +182,17 @@ struct LogOpening {
         report.rewrittenByteCount = end - offset
     }
 
+    /// Nil if there is no space: reading needs none, and the next append makes the segment or says
+    /// that there still is none.
+    private func makeSegment(
+        _ header: SegmentHeader, schema: LogSchema
+    ) throws(DiskError) -> (SegmentFile, any DiskFile)? {
+        do { return try SegmentFile.create(header, schema: schema, on: disk) } catch {
+            if LogError(error).isDiskFull { return nil }
+            throw error
+        }
+    }
+
     private func finish(
         _ tail: SegmentTail, file: any DiskFile, sealed: [ReadableSegment]
     ) throws -> OpenedLog {
@@ -196,9 +212,11 @@ struct LogOpening {
         let header = SegmentHeader(
             ledger: state.ledger, segment: state.segment + 1, basePosition: state.position,
             firstBlock: state.nextBlock, epoch: epoch, lastReceivedAt: state.lastReceivedAt,
-            createdAt: options.clock(), frontier: state.frontier)
-        let (segment, next) = try SegmentFile.create(
-            header, schema: scanner.segment.schema, on: disk)
+            createdAt: options.clock(), frontier: state.frontier, random: options.random)
+        guard let (segment, next) = try makeSegment(header, schema: scanner.segment.schema) else {
+            opened.isSealed = true
+            return opened
+        }
         opened.segments.append(
             ReadableSegment(
                 file: segment, contents: SegmentContents(), endPosition: state.position,

@@ -14,12 +14,18 @@ struct SegmentChain {
     }
 
     /// Opens every segment's headers and checks that no segment is missing, foreign or twice there.
-    static func files(names: [String], disk: any LogDisk) throws -> [SegmentFile] {
+    /// `known` is the schema that they probably have.
+    static func files(
+        names: [String], disk: any LogDisk, known: LogSchema? = nil
+    ) throws -> [SegmentFile] {
         let segmentNames = names.filter { SegmentFile.basePosition(name: $0) != nil }.sorted()
         var files: [SegmentFile] = []
         for name in segmentNames {
             do {
-                files.append(try SegmentFile.open(name, on: disk, known: files.last?.schema).0)
+                files.append(
+                    try SegmentFile.open(
+                        name, on: disk, known: files.last?.schema ?? known
+                    ).0)
             } catch SegmentFault.disk(let error) {
                 throw error
             } catch SegmentFault.frame(.unsupportedVersion(let version)) {

@@ -1,5 +1,6 @@
 import Avro
 import DaybookLog
+import Glibc
 
 /// A segment on disk, as far as its header and Avro header say.
 struct SegmentFile: Sendable {
@@ -63,13 +64,13 @@ struct SegmentFile: Sendable {
         let content = try decompressor.decompress(
             stored, contentByteCount: Int(header.schemaByteCount))
         guard Digest(of: content.unsafeBytes) == header.schemaDigest else { throw .badContent }
+        if let known, isHeader(content.unsafeBytes, of: known, sync: header.sync) { return known }
         do {
             var cursor = ByteCursor(content.unsafeBytes)
             let avro = try ContainerHeader(from: &cursor)
             guard avro.codec == .null, avro.syncMarker.bytes == header.sync, cursor.isAtEnd else {
                 throw FrameFault.badContent
             }
-            if let known, known.json == avro.schemaText { return known }
             return try LogSchema(json: avro.schemaText)
         } catch {
             throw .badContent
@@ -87,12 +88,11 @@ struct SegmentFile: Sendable {
         var header = header
         let name = name(basePosition: header.basePosition)
         let avro = avroHeader(schema, sync: header.sync)
-        precondition(
-            avro.unsafeBytes.count <= LogLimits.schemaByteCount, "a schema is within its limit")
+        precondition(avro.count <= LogLimits.schemaByteCount, "a schema is within its limit")
         var compressor = LZ4Compressor()
         var stored = ByteSink()
-        compressor.compress(avro.unsafeBytes, into: &stored)
-        header.schemaDigest = Digest(of: avro.unsafeBytes)
+        avro.withUnsafeBytes { compressor.compress($0, into: &stored) }
+        header.schemaDigest = avro.withUnsafeBytes { Digest(of: $0) }
         header.schemaByteCount = UInt32(avro.count)
         header.schemaStoredByteCount = UInt32(stored.count)
         var sink = ByteSink(capacity: 8192)
@@ -115,15 +115,19 @@ struct SegmentFile: Sendable {
         return (segment, file)
     }
 
-    private static func avroHeader(_ schema: LogSchema, sync: [UInt8]) -> Bytes {
-        guard let parsed = try? AvroSchema(json: schema.json) else {
-            preconditionFailure("a log's schema was parsed when it was made")
+    private static func isHeader(
+        _ bytes: UnsafeRawBufferPointer, of schema: LogSchema, sync: [UInt8]
+    ) -> Bool {
+        avroHeader(schema, sync: sync).withUnsafeBytes { known in
+            guard bytes.count == known.count, let one = bytes.baseAddress,
+                let other = known.baseAddress
+            else { return false }
+            return memcmp(one, other, bytes.count) == 0
         }
-        var sink = ByteSink(capacity: 4096)
-        ContainerHeader(
-            schema: parsed, codec: .null, syncMarker: SyncMarker(sync)
-        ).encode(into: &sink)
-        return sink.finish()
+    }
+
+    private static func avroHeader(_ schema: LogSchema, sync: [UInt8]) -> [UInt8] {
+        schema.containerPrefix + sync
     }
 }
 

@@ -85,7 +85,8 @@ public final class SegmentLog: LogEngine {
         let writer = SegmentWriter(
             opened.active, file: opened.file, epoch: opened.epoch, offset: opened.offset,
             state: opened.state, isAttested: opened.isAttested, contents: opened.contents)
-        writing = Mutex(Writing(writer: writer, headFile: headFile, isSealed: false))
+        writing = Mutex(
+            Writing(writer: writer, headFile: headFile, isSealed: opened.isSealed))
     }
 
     /// The last state that a sync has returned for.
@@ -198,7 +199,7 @@ public final class SegmentLog: LogEngine {
             ledger: state.ledger, segment: blockCount > 0 ? state.segment + 1 : state.segment,
             basePosition: state.position, firstBlock: state.nextBlock, epoch: epoch,
             lastReceivedAt: state.lastReceivedAt, createdAt: options.clock(),
-            frontier: state.frontier)
+            frontier: state.frontier, random: options.random)
         let segment: SegmentFile
         let file: any DiskFile
         do {

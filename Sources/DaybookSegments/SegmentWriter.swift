@@ -168,6 +168,12 @@ extension LogError {
     }
 }
 
+extension LogError {
+    var isDiskFull: Bool {
+        if case .diskFull = self { true } else { false }
+    }
+}
+
 /// Values of `errno`: the first two mean that it may be tried again when there is space.
 enum SystemErrorCode {
     static let noSpace: Int32 = 28

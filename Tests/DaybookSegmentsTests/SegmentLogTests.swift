@@ -1,3 +1,4 @@
+import CrashDisk
 import DaybookLog
 import DaybookSegments
 import Foundation
@@ -95,6 +96,29 @@ struct SegmentLogTests {
         let verification = try LogVerifier.run(disk: disk)
         #expect(verification.problems == [])
         #expect(try Sample.values(try Sample.open(disk)).count == 15)
+    }
+
+    @Test("A sealed log opens on a full disk, serves what it has, and goes on when there is space")
+    func startOnFullDisk() throws {
+        let disk = CrashDisk()
+        do {
+            let log = try SegmentLog(disk: disk, options: Sample.options())
+            try Sample.append(log)
+            disk.lay(DiskFault(.death(afterByteCount: 0), of: .write, file: ".tmp"))
+            #expect(throws: LogError.self) { try log.roll(to: Sample.schema) }
+            disk.kill()
+        }
+        disk.spaceByteCount = disk.usedByteCount
+        let log = try SegmentLog(disk: disk, options: Sample.options())
+        #expect(log.durable.position == 3)
+        #expect(try Sample.values(log) == [0, 1, 2])
+        #expect(throws: LogError.diskFull(file: "00000000000000000003.avro.lz4.tmp")) {
+            try Sample.append(log)
+        }
+        disk.spaceByteCount = .max
+        try Sample.append(log)
+        #expect(try Sample.values(log) == Array(0..<6))
+        #expect(log.size.segments == 2)
     }
 
     @Test("After a failed sync nothing is written and nothing is synced again")
