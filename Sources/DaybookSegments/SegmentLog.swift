@@ -94,6 +94,8 @@ public final class SegmentLog: LogEngine {
     public var lastReceivedAt: Microseconds { reading.withLock { $0.view.lastReceivedAt } }
     /// What is durable now, as readers see it.
     var currentView: LogView { reading.withLock { $0.view } }
+    /// The log's folder, for whoever reads sealed segments beside it.
+    var files: any LogDisk { disk }
     /// The schema of the active segment.
     public var schema: LogSchema {
         reading.withLock { $0.view.segments[$0.view.segments.count - 1].file.schema }
