@@ -126,7 +126,8 @@ let package = Package(
             name: "S3Tests", dependencies: ["S3", "TestSupport", nioCore], exclude: ["scripts"],
             swiftSettings: strict),
         tests("DaybookLogTests", ["Avro", "DaybookLog", "TestSupport"]),
-        tests("DaybookSegmentsTests", ["DaybookSegments", "DaybookLog", "TestSupport"]),
+        tests(
+            "DaybookSegmentsTests", ["CrashDisk", "DaybookSegments", "DaybookLog", "TestSupport"]),
         tests("DaybookCatalogTests", ["Avro", "DaybookCatalog", "Postgres", "TestSupport"]),
         tests("DaybookIntakeTests", ["Avro", "DaybookIntake", "DaybookCatalog", "TestSupport"]),
         tests(
@@ -161,6 +162,20 @@ let package = Package(
             name: "IntegrationTests", dependencies: ["LogForger", "TestSupport"],
             exclude: ["cases", "scripts"], swiftSettings: strict),
         tests("TidyTests", ["TestSupport"]),
+        // A disk in memory that loses what was not synced and fails where it is told to.
+        .target(
+            name: "CrashDisk", dependencies: ["DaybookSegments"], path: "Tests/CrashDisk",
+            swiftSettings: strict),
+        // Random histories over the crash disk, each from its seed, held against a model.
+        .target(
+            name: "Simulator",
+            dependencies: [
+                "Avro", "CrashDisk", "DaybookCatalog", "DaybookIntake", "DaybookLedger",
+                "DaybookLog", "DaybookSegments",
+            ], path: "Tests/Simulator", swiftSettings: strict),
+        .executableTarget(
+            name: "daybook-simulate", dependencies: ["Simulator", arguments],
+            path: "Tests/daybook-simulate", swiftSettings: strict),
         // A log, a dictionary and a database of a test's own.
         .target(
             name: "LedgerWorld",

@@ -56,7 +56,7 @@ public final class Ledger: LedgerService {
         self.store = store
         writer = Writer(
             engine: engine, options: options, queue: queue, progress: progress, lookup: lookup,
-            snapshots: snapshots, view: view, sequencer: sequencer)
+            snapshots: StoredSnapshots(snapshots, view), sequencer: sequencer)
         // Snapshots may come later; batches wait for the writer.
         threads = (
             Thread { [writer] in writer.run() }, Thread(niceness: 10) { snapshots.run() }

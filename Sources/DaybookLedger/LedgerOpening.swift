@@ -22,16 +22,39 @@ struct LedgerOpening {
         }
         let lookup = LogLookup(engine: engine, byteLimit: options.cacheByteLimit)
         let view = try viewing { () throws(KeyStoreFault) in try store.view() }
-        var sequencer = Sequencer(
-            catalog: catalog, schema: engine.schema, fingerprintKey: builder.fingerprintKey,
-            keys: try keys(builder, view), stored: StoredKeys(lookup: lookup, catalog: catalog),
-            clock: ClockGuard(reading(), limitSeconds: options.clockJumpLimitSeconds),
-            position: engine.durable.position, lastReceivedAt: engine.lastReceivedAt)
-        sequencer.retractionLagMax = options.retractionLagMax
+        var sequencer = sequencer(
+            try keys(builder, view), builder.fingerprintKey, lookup)
         if isNew || isOtherCatalog { try begin(&sequencer, isNew: isNew) }
         return Ledger(
             catalog: catalog, engine: engine, options: options, lookup: lookup,
             snapshots: SnapshotThread(builder), store: store, sequencer: sequencer, view: view)
+    }
+
+    /// A ledger that runs no thread and keeps no snapshot: all keys are taken from the log.
+    func openStepped(fingerprintKey: FingerprintKey) throws(LedgerError) -> SteppedLedger {
+        let isNew = engine.durable.position == 0
+        let isOtherCatalog = try lastDictionary() != catalog.version
+        try adoptSchema(isOtherCatalog: isOtherCatalog && !isNew)
+        var keys = KeyState(constraints: catalog.constraints)
+        try replay(into: &keys, from: 0, fingerprintKey)
+        let lookup = LogLookup(engine: engine, byteLimit: options.cacheByteLimit)
+        var sequencer = sequencer(keys, fingerprintKey, lookup)
+        if isNew || isOtherCatalog { try begin(&sequencer, isNew: isNew) }
+        return SteppedLedger(
+            catalog: catalog, engine: engine, options: options, lookup: lookup,
+            sequencer: sequencer)
+    }
+
+    private func sequencer(
+        _ keys: KeyState, _ fingerprintKey: FingerprintKey, _ lookup: LogLookup
+    ) -> Sequencer {
+        var sequencer = Sequencer(
+            catalog: catalog, schema: engine.schema, fingerprintKey: fingerprintKey, keys: keys,
+            stored: StoredKeys(lookup: lookup, catalog: catalog),
+            clock: ClockGuard(reading(), limitSeconds: options.clockJumpLimitSeconds),
+            position: engine.durable.position, lastReceivedAt: engine.lastReceivedAt)
+        sequencer.retractionLagMax = options.retractionLagMax
+        return sequencer
     }
 
     /// The dictionary that judged the log's last batch. A new catalog begins with its own event, so
@@ -105,8 +128,16 @@ struct LedgerOpening {
                 }
                 return set
             })
-        var extraction = KeyExtraction(catalog: catalog, fingerprintKey: builder.fingerprintKey)
-        var position = builder.head.log.position
+        try replay(into: &keys, from: builder.head.log.position, builder.fingerprintKey)
+        return keys
+    }
+
+    /// Takes and frees what the blocks from `start` on do.
+    private func replay(
+        into keys: inout KeyState, from start: Position, _ fingerprintKey: FingerprintKey
+    ) throws(LedgerError) {
+        var extraction = KeyExtraction(catalog: catalog, fingerprintKey: fingerprintKey)
+        var position = start
         do throws(LogError) {
             while position < engine.durable.position {
                 for block in try engine.blocks(from: position, byteLimit: 4 << 20) {
@@ -120,7 +151,6 @@ struct LedgerOpening {
             throw .log(error)
         }
         keys.commit()
-        return keys
     }
 
     /// Writes the log's first events, or those of a new dictionary.
@@ -129,11 +159,10 @@ struct LedgerOpening {
         let now = reading()
         if isNew { controls.insert(genesis(at: now.wall), at: 0) }
         var builder = BlockBuilder(schema: engine.schema)
-        var random = SystemRandomNumberGenerator()
         for control in controls {
             let decision = sequencer.decide(
                 .controls([control], idempotencyKey: nil, requestDigest: []), at: now,
-                random: random.next(), into: &builder)
+                random: options.random(), into: &builder)
             if case .refused(let error) = decision { throw error }
         }
         do { _ = try engine.append(builder) } catch {

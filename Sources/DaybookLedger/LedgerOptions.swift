@@ -22,6 +22,8 @@ public struct LedgerOptions: Sendable {
     public var retractionLagMax: Int64 = 100_000
     /// The public part of the key by which the ledger signs, for the first event of a new one.
     public var signingKey: VerifyingKey?
+    /// Random bits, for the batches' ids.
+    public var random: @Sendable () -> UInt64 = { UInt64.random(in: 0 ... .max) }
     /// Called once, on the writer's thread, when a sync failed: the process must end. By then
     /// everything that waited was answered `.outcomeUnknown`.
     public var onFatal: @Sendable (LogError) -> Void

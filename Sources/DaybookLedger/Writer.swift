@@ -4,8 +4,9 @@ import DaybookLog
 
 /// The ledger's writer: takes what waits, has it decided, writes a group at a time, answers.
 ///
-/// It runs on one plain thread, which alone touches the sequencer and appends to the engine.
-// @unchecked: it is made by `Ledger.open`, and then belongs to the thread that runs `run()`.
+/// It runs on one plain thread, which alone touches the sequencer and appends to the engine; or it
+/// is stepped, by `SteppedLedger`.
+// @unchecked: it is made with its ledger, and then belongs to the thread that runs or steps it.
 final class Writer: @unchecked Sendable {
     /// What others may see of the writer.
     struct Progress: Sendable {
@@ -26,17 +27,15 @@ final class Writer: @unchecked Sendable {
     private let queue: Monitor<SubmissionQueue<WriterRequest>>
     private let progress: Monitor<Progress>
     private let lookup: LogLookup
-    private let snapshots: SnapshotThread
-    private let view: KeyStoreView
+    private let snapshots: any KeySnapshots
     private var sequencer: Sequencer
     private var generations: KeyGenerations
     private var backlog: ArraySlice<WriterRequest> = []
-    private var random = SystemRandomNumberGenerator()
 
     init(
         engine: any LogEngine, options: LedgerOptions,
         queue: Monitor<SubmissionQueue<WriterRequest>>, progress: Monitor<Progress>,
-        lookup: LogLookup, snapshots: SnapshotThread, view: KeyStoreView, sequencer: Sequencer
+        lookup: LogLookup, snapshots: any KeySnapshots, sequencer: Sequencer
     ) {
         precondition(
             options.groupByteLimit + LogLimits.recordByteCount < LogLimits.blockByteCount,
@@ -47,7 +46,6 @@ final class Writer: @unchecked Sendable {
         self.progress = progress
         self.lookup = lookup
         self.snapshots = snapshots
-        self.view = view
         self.sequencer = sequencer
         generations = KeyGenerations(
             position: sequencer.position, interval: options.snapshotEventInterval)
@@ -57,20 +55,25 @@ final class Writer: @unchecked Sendable {
     func run() {
         while true {
             guard let taken = nextItems() else { return }
-            switch taken {
-            case .end: return
-            case .items(let items): backlog = items[...]
-            }
-            while !backlog.isEmpty {
-                guard writeGroup() else { return }
-                backlog += queue.update { $0.takeWaiting() }
-                ageKeys()
-            }
+            guard case .items(let items) = taken, write(items) else { return }
         }
     }
 
+    /// Writes what waits now, and what comes meanwhile; false if nothing can be written any more.
+    func step() -> Bool { write(queue.update { $0.takeWaiting() }) }
+
+    private func write(_ items: [WriterRequest]) -> Bool {
+        backlog = items[...]
+        while !backlog.isEmpty {
+            guard writeGroup() else { return false }
+            backlog += queue.update { $0.takeWaiting() }
+            ageKeys()
+        }
+        return true
+    }
+
     /// Lets go of the snapshot; called when `run` has returned.
-    func close() { view.close() }
+    func close() { snapshots.close() }
 
     /// What waits, as soon as something does. In a quiet moment the last group is attested; nil if
     /// that failed.
@@ -78,20 +81,26 @@ final class Writer: @unchecked Sendable {
         if let taken = queue.wait(timeoutSeconds: LogLimits.quietSeconds, { $0.take() }) {
             return taken
         }
-        do {
-            try engine.attest()
-        } catch {
-            // Without space the block stands as it is, attested by the one after it.
-            if !error.isDiskFull, !fail([], error) { return nil }
-        }
+        guard attest() else { return nil }
         while isClockHeld() {
             if let taken = queue.wait(timeoutSeconds: 1, { $0.take() }) { return taken }
         }
         return queue.wait { $0.take() }
     }
 
+    /// Has the last group attested; false if nothing can be written any more.
+    func attest() -> Bool {
+        do {
+            try engine.attest()
+            return true
+        } catch {
+            // Without space the block stands as it is, attested by the one after it.
+            return error.isDiskFull || fail([], error)
+        }
+    }
+
     /// Whether appends are still held; so that the status is right though no batch comes.
-    private func isClockHeld() -> Bool {
+    func isClockHeld() -> Bool {
         guard case .clock = progress.update({ $0.hold }) else { return false }
         confirmClock()
         if sequencer.clock.jumpSeconds(reading()) != nil { return true }
@@ -123,7 +132,7 @@ final class Writer: @unchecked Sendable {
                 continue
             }
             let decision = sequencer.decide(
-                request.content, at: reading(), random: random.next(), into: &builder)
+                request.content, at: reading(), random: options.random(), into: &builder)
             switch decision {
             case .written, .follows: group.append(Waiting(request: request, decision: decision))
             case .replays(let position): replay(request, position)
@@ -274,7 +283,7 @@ final class Writer: @unchecked Sendable {
         case .request(let target): snapshots.request(target)
         case .drop:
             do {
-                try view.renew()
+                try snapshots.renew()
                 sequencer.changeKeys { $0.dropOld() }
             } catch {
                 // The older generation stays; it only costs memory.

@@ -20,10 +20,11 @@ public struct LedgerID: Hashable, Sendable, CustomStringConvertible {
         self.low = low
     }
 
-    /// A new id from the system's random source.
-    public static func random() -> LedgerID {
-        var generator = SystemRandomNumberGenerator()
-        return LedgerID(high: generator.next(), low: generator.next())
+    /// A new id of bits that `bits` gives: by default the system's random source.
+    public static func random(
+        _ bits: () -> UInt64 = { UInt64.random(in: 0 ... .max) }
+    ) -> LedgerID {
+        LedgerID(high: bits(), low: bits())
     }
 
     /// Reads an id from 32 hexadecimal digits, hyphens ignored.

@@ -31,11 +31,11 @@ public struct SegmentHeader: Sendable, Equatable {
     /// The tree before the segment.
     public var frontier: MerkleFrontier
 
-    /// A header of these fields, with a new salt and sync marker.
+    /// A header of these fields, with a new salt and sync marker made of bits that `random` gives.
     public init(
         ledger: LedgerID, segment: UInt64, basePosition: Position, firstBlock: UInt64,
         epoch: UInt64, lastReceivedAt: Microseconds, createdAt: Microseconds,
-        frontier: MerkleFrontier
+        frontier: MerkleFrontier, random: () -> UInt64 = { UInt64.random(in: 0 ... .max) }
     ) {
         self.ledger = ledger
         self.segment = segment
@@ -45,12 +45,15 @@ public struct SegmentHeader: Sendable, Equatable {
         self.lastReceivedAt = lastReceivedAt
         self.createdAt = createdAt
         self.frontier = frontier
-        var generator = SystemRandomNumberGenerator()
-        salt = (0..<SegmentHeader.saltByteCount).map { _ in generator.next() }
-        sync = (0..<16).map { _ in generator.next() }
+        salt = SegmentHeader.bytes(random)
+        sync = SegmentHeader.bytes(random)
         schemaDigest = Digest(of: UnsafeRawBufferPointer(start: nil, count: 0))
         schemaByteCount = 0
         schemaStoredByteCount = 0
+    }
+
+    private static func bytes(_ random: () -> UInt64) -> [UInt8] {
+        withUnsafeBytes(of: (random(), random())) { Array($0) }
     }
 
     /// The tree head that ends the segment before.
@@ -123,7 +126,7 @@ public struct SegmentHeader: Sendable, Equatable {
         var header = SegmentHeader(
             ledger: ledger, segment: segment, basePosition: basePosition, firstBlock: firstBlock,
             epoch: epoch, lastReceivedAt: lastReceivedAt, createdAt: createdAt,
-            frontier: frontier)
+            frontier: frontier, random: { 0 })
         header.salt = salt
         header.sync = sync
         header.schemaDigest = schemaDigest

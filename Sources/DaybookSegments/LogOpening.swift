@@ -62,8 +62,9 @@ struct LogOpening {
                     what: "no segment is there, and the head file knows \(head.position) events"))
         }
         let header = SegmentHeader(
-            ledger: .random(), segment: 0, basePosition: 0, firstBlock: 0, epoch: 1,
-            lastReceivedAt: 0, createdAt: options.clock(), frontier: MerkleFrontier())
+            ledger: .random(options.random), segment: 0, basePosition: 0, firstBlock: 0, epoch: 1,
+            lastReceivedAt: 0, createdAt: options.clock(), frontier: MerkleFrontier(),
+            random: options.random)
         let (segment, file) = try SegmentFile.create(header, schema: options.schema, on: disk)
         let readable = ReadableSegment(
             file: segment, contents: SegmentContents(), endPosition: 0,
@@ -181,7 +182,7 @@ struct LogOpening {
         let header = SegmentHeader(
             ledger: state.ledger, segment: state.segment + 1, basePosition: state.position,
             firstBlock: state.nextBlock, epoch: epoch, lastReceivedAt: state.lastReceivedAt,
-            createdAt: options.clock(), frontier: state.frontier)
+            createdAt: options.clock(), frontier: state.frontier, random: options.random)
         let (segment, next) = try SegmentFile.create(
             header, schema: scanner.segment.schema, on: disk)
         opened.segments.append(

@@ -200,7 +200,7 @@ public final class SegmentLog: LogEngine {
             ledger: state.ledger, segment: blockCount > 0 ? state.segment + 1 : state.segment,
             basePosition: state.position, firstBlock: state.nextBlock, epoch: epoch,
             lastReceivedAt: state.lastReceivedAt, createdAt: options.clock(),
-            frontier: state.frontier)
+            frontier: state.frontier, random: options.random)
         let segment: SegmentFile
         let file: any DiskFile
         do {

@@ -10,6 +10,8 @@ public struct SegmentLogOptions: Sendable {
     public var recentByteCount: Int
     /// The wall clock, for the time a segment was made.
     public var clock: @Sendable () -> Microseconds
+    /// Random bits, for the ledger's id and each segment's salt and sync marker.
+    public var random: @Sendable () -> UInt64
     /// What else is known to have been durable: snapshots, backups, anchors.
     public var evidence: [Evidence]
     /// Asks Postgres for the projectors' furthest checkpoint. Asked only if there is a torn tail to
@@ -22,6 +24,7 @@ public struct SegmentLogOptions: Sendable {
         self.clock = clock
         segmentByteCount = UInt64(LogLimits.segmentByteCount)
         recentByteCount = 32 << 20
+        random = { UInt64.random(in: 0 ... .max) }
         evidence = []
         askCheckpoint = nil
     }
