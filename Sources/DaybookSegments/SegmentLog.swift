@@ -166,7 +166,7 @@ public final class SegmentLog: LogEngine {
     /// Appends an attestation of the last block and syncs it; without space it is left out.
     public func attest() throws(LogError) {
         try writing.withLock { (writing) throws(LogError) in
-            guard !writing.isSealed else { return }
+            if writing.isSealed, writing.writer != nil { return }
             do throws(LogError) {
                 guard try writing.writer?.attest() != nil else { throw .closed }
             } catch .diskFull {

@@ -176,7 +176,7 @@ struct SalvageTests {
         }
     }
 
-    @Test("What stands before a segment that is lost, damaged or foreign can be read; then it is said")
+    @Test("What stands before a segment that is lost, damaged or foreign can be read; no more")
     func readable() throws {
         let whole = try log()
         let name = SegmentFile.name(basePosition: 9)

@@ -11,7 +11,7 @@ import Testing
 @Suite("The k-th call fails")
 struct CallFaultTests {
     /// Power losses tried after each failure.
-    private static let lossCount = 4
+    private static let lossCount = 3
 
     private static func effects(of call: DiskCall) -> [DiskFault.Effect] {
         switch call {
@@ -35,7 +35,8 @@ struct CallFaultTests {
         var failed: Set<DiskCall> = []
         for (number, call) in calls.enumerated() {
             for effect in Self.effects(of: call.call) {
-                let label = "\(scenario.name), call \(number) (\(call.call) of \(call.file)): \(effect)"
+                let label =
+                    "\(scenario.name), call \(number) (\(call.call) of \(call.file)): \(effect)"
                 do {
                     try check(scenario, number, call, effect, label)
                 } catch {
@@ -137,7 +138,9 @@ struct CallFaultTests {
     }
 
     /// Everything acknowledged is there in order, nothing that was never tried, and it goes on.
-    private func checkRestart(of disk: CrashDisk, _ world: CallWorld, _ label: String) throws {
+    private func checkRestart(
+        of disk: CrashDisk, _ world: CallWorld, _ label: String, verifies: Bool = true
+    ) throws {
         disk.kill()
         let log = try Sample.open(disk)
         let values = try Sample.values(log)
@@ -147,6 +150,7 @@ struct CallFaultTests {
             "\(label): \(values.count) of \(world.acknowledged) to \(world.tried)")
         try Sample.append(log)
         try log.close()
+        if !verifies { return }
         #expect(try LogVerifier.run(disk: disk, jobs: 1).problems == [], "\(label)")
     }
 
@@ -155,7 +159,8 @@ struct CallFaultTests {
         for number in 0..<Self.lossCount {
             let copy = world.disk.copy(seed: UInt64(number))
             _ = copy.crash(using: &generator)
-            try checkRestart(of: copy, world, "\(label), power loss \(number)")
+            try checkRestart(
+                of: copy, world, "\(label), power loss \(number)", verifies: number == 0)
         }
     }
 }

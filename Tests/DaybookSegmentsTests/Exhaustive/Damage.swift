@@ -1,4 +1,5 @@
 import DaybookLog
+import Foundation
 import TestSupport
 
 @testable import DaybookSegments
@@ -11,14 +12,21 @@ struct Damage {
     /// Another ledger of the same shape.
     let stranger: SmallLog
 
+    private static let looksAtAll =
+        ProcessInfo.processInfo.environment["DAYBOOK_EXHAUSTIVE"] != nil
+
     private var names: [String] { log.files.keys.sorted() }
 
     private func bytes(_ name: String) -> [UInt8] { log.files[name] ?? [] }
 
     /// Every file cut at every byte.
-    func cuts(_ visit: (String, Files) throws -> Void) rethrows {
-        for name in names {
-            for length in 0..<bytes(name).count {
+    ///
+    /// - Parameter tailOnly: only the active segment from its first block on, and the head file:
+    ///   all else is the same whatever the ending.
+    func cuts(tailOnly: Bool, _ visit: (String, Files) throws -> Void) rethrows {
+        for name in names where !(tailOnly && name == log.sealed) {
+            let first = tailOnly ? log.frames[name]?[0] ?? 0 : 0
+            for length in first..<bytes(name).count {
                 var files = log.files
                 files[name] = Array(bytes(name)[..<length])
                 try visit("\(name) cut to \(length)", files)
@@ -26,29 +34,34 @@ struct Damage {
         }
     }
 
-    /// Every bit of the files flipped; `part` of `parts` of them.
+    /// Every bit of the files flipped, in every `parts`th byte from `part` on.
+    ///
+    /// - Parameter tailOnly: only the last block and what follows it.
+    /// - Parameter visit: is told which bit of the byte's eight is to be looked at from all sides.
     func flips(
-        part: Int, of parts: Int, _ visit: (String, Files) throws -> Void
+        part: Int, of parts: Int, tailOnly: Bool, _ visit: (String, Bool, Files) throws -> Void
     ) rethrows {
         var files = log.files
-        for name in names {
-            for place in stride(from: part, to: bytes(name).count, by: parts) {
+        for name in names where !tailOnly || name == log.active {
+            let first = tailOnly ? log.lastBlock.bytes.lowerBound : 0
+            for place in stride(from: first + part, to: bytes(name).count, by: parts) {
                 for bit in 0..<8 {
                     files[name]?[place] ^= 1 << UInt8(bit)
-                    try visit("\(name) byte \(place) bit \(bit)", files)
+                    let isFirst = bit == place % 8 || Damage.looksAtAll
+                    try visit("\(name) byte \(place) bit \(bit)", isFirst, files)
                     files[name]?[place] ^= 1 << UInt8(bit)
                 }
             }
         }
     }
 
-    /// Every aligned sector of 512 bytes zeroed, and every two.
+    /// Every aligned sector of 512 bytes zeroed, and every two of a file.
     func zeroedSectors(_ visit: (String, Files) throws -> Void) rethrows {
         let sectors = names.flatMap { name in
             stride(from: 0, to: bytes(name).count, by: 512).map { (name, $0) }
         }
         for (place, one) in sectors.enumerated() {
-            for other in sectors[place...] {
+            for other in sectors[place...] where other.0 == one.0 {
                 var files = log.files
                 for (name, start) in [one, other] {
                     let end = min(start + 512, bytes(name).count)

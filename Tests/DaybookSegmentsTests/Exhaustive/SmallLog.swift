@@ -1,5 +1,6 @@
 import DaybookLog
-import Testing
+import Synchronization
+import TestSupport
 
 @testable import DaybookSegments
 
@@ -35,10 +36,14 @@ struct SmallLog {
 
     static let rowCount = 2
 
-    init(_ ending: Ending) throws {
+    /// - Parameter seed: of its ids and salts, so that the same log comes each time.
+    init(_ ending: Ending, seed: UInt64 = 1) throws {
         self.ending = ending
         let disk = MemoryDisk()
-        let log = try Sample.open(disk)
+        var options = Sample.options()
+        let generator = Mutex(SeededGenerator(seed: seed))
+        options.random = { generator.withLock { $0.next() } }
+        let log = try SegmentLog(disk: disk, options: options)
         var head = disk.files[HeadFile.name]
         for number in 0..<6 {
             if number == 3 { try log.roll(to: Sample.schema) }
