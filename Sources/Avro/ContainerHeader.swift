@@ -110,10 +110,41 @@ public struct ContainerHeader: Equatable, Sendable {
     /// Throws `.notAContainer`, `.unknownCodec`, `.schema`, or `.malformed(.truncated)` where the
     /// bytes end too early.
     public init(from cursor: inout ByteCursor) throws(AvroContainerError) {
+        let facts = try Self.facts(from: &cursor)
+        schemaText = facts.schemaText
+        do {
+            schema = try AvroSchema(json: schemaText)
+        } catch {
+            throw .schema(error)
+        }
+        codec = facts.codec
+        syncMarker = facts.syncMarker
+        metadata = facts.metadata
+    }
+
+    /// What a header says, its schema as text alone: for whoever has it already.
+    public struct Facts: Equatable, Sendable {
+        /// The schema's JSON as it stands in the file.
+        public let schemaText: String
+        /// How the blocks are compressed.
+        public let codec: ContainerCodec
+        /// Further metadata.
+        public let metadata: [String: [UInt8]]
+        /// What ends each block.
+        public let syncMarker: SyncMarker
+    }
+
+    /// Reads a header and leaves its schema unread; the cursor stands behind it afterwards.
+    ///
+    /// Throws as `init(from:)` does, but `.schema`.
+    public static func facts(
+        from cursor: inout ByteCursor
+    ) throws(AvroContainerError) -> Facts {
         let start = UnsafeRawBufferPointer(
             start: cursor.address, count: min(cursor.remaining, Self.magic.count))
         guard Self.magic.starts(with: start) else { throw .notAContainer }
         let entries: [String: [UInt8]]
+        let syncMarker: SyncMarker
         do throws(AvroDecodingError) {
             try cursor.skip(Self.magic.count)
             entries = try Self.readMetadata(from: &cursor)
@@ -122,16 +153,12 @@ public struct ContainerHeader: Equatable, Sendable {
             throw .malformed(error)
         }
         guard let text = entries[Self.schemaKey] else { throw .missingSchema }
-        schemaText = String(decoding: text, as: UTF8.self)
-        do {
-            schema = try AvroSchema(json: schemaText)
-        } catch {
-            throw .schema(error)
-        }
         let word = entries[Self.codecKey].map { String(decoding: $0, as: UTF8.self) } ?? "null"
         guard let codec = ContainerCodec(rawValue: word) else { throw .unknownCodec(word) }
-        self.codec = codec
-        metadata = entries.filter { $0.key != Self.schemaKey && $0.key != Self.codecKey }
+        return Facts(
+            schemaText: String(decoding: text, as: UTF8.self), codec: codec,
+            metadata: entries.filter { $0.key != Self.schemaKey && $0.key != Self.codecKey },
+            syncMarker: syncMarker)
     }
 
     private static func readMetadata(

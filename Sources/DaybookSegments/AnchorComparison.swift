@@ -17,10 +17,12 @@ public struct AnchorFinding: Sendable, Equatable {
     public let head: TreeHead
     /// Whether the log has it.
     public internal(set) var outcome: Outcome
+    /// Whether a readable block comes to this size.
+    var isReached = false
 }
 
 /// Holds anchors against a log's blocks while these are scanned in order.
-struct AnchorComparison {
+struct AnchorComparison: Sendable {
     private(set) var findings: [AnchorFinding]
 
     init(_ anchors: [TreeHead]) {
@@ -44,11 +46,19 @@ struct AnchorComparison {
                 let head = TreeHead(
                     ledger: before.ledger, size: frontier.size, position: position,
                     root: frontier.root)
+                findings[index].isReached = true
                 findings[index].outcome =
                     head == findings[index].head
                     ? .holds : .contradicted(segment: segment, offset: found.header.offset)
                 index += 1
             }
+        }
+    }
+
+    /// Takes over what another segment's blocks said: each tree size is reached in one segment.
+    mutating func merge(_ other: AnchorComparison) {
+        for (place, finding) in other.findings.enumerated() where finding.isReached {
+            findings[place].outcome = finding.outcome
         }
     }
 

@@ -36,6 +36,14 @@ public protocol DiskFile: AnyObject, Sendable {
     /// Makes content and length durable.
     func sync() throws(DiskError)
     func truncate(to byteCount: UInt64) throws(DiskError)
+    /// Lets go of what memory holds of the file, as far as it is on disk: the next read is one of
+    /// the disk. A wish, which need not be granted.
+    func dropCache()
+}
+
+extension DiskFile {
+    /// Nothing: there is no cache to drop.
+    public func dropCache() {}
 }
 
 /// A call that the system refused.

@@ -33,11 +33,14 @@ struct LogOpening {
         do {
             let names = try disk.names()
             try RepairJournal.refuse(names)
-            let segments = try SegmentChain.files(
-                names: names, disk: disk, known: options.schema)
-            guard let last = segments.last else { return try create(names: names) }
+            let witness = try HeadFile.read(disk: disk)?.head.ledger
+            let found = try SegmentChain.find(
+                names: names, disk: disk, witness: witness, known: options.schema)
+            if let fault = found.fault { throw fault }
+            guard let last = found.files.last else { return try create(names: names) }
             var chain = SegmentChain(disk: disk)
-            let sealed = try chain.readable(Array(segments.dropLast()), before: last.header)
+            let sealed = try chain.readable(Array(found.files.dropLast()), before: last.header)
+            if let mismatch = chain.mismatch { throw LogError.corrupt(mismatch) }
             report.damage = chain.damage
             let opened = try openLast(last, sealed: sealed)
             try chain.sealUnsealed()
@@ -148,25 +151,7 @@ struct LogOpening {
         _ segment: SegmentFile, file: any DiskFile, from offset: UInt64, to end: UInt64,
         asked: Bool
     ) throws {
-        let names = try disk.names()
-        var name = "\(segment.name).torn-\(offset)"
-        var number = 1
-        while names.contains(name) {
-            number += 1
-            name = "\(segment.name).torn-\(offset)-\(number)"
-        }
-        let copy = try disk.open(name, .create)
-        do {
-            try FileCopy.run(from: file, range: offset..<end, to: copy, at: 0)
-            try copy.sync()
-        } catch {
-            // A piece of a copy is of no use, and on a full disk every start would leave one.
-            try? disk.remove(name)
-            throw error
-        }
-        try disk.syncFolder()
-        try file.truncate(to: offset)
-        try file.sync()
+        let name = try TornBytes.cut(offset..<end, of: segment.name, file: file, on: disk)
         report.cut = RecoveryReport.Cut(
             segment: segment.name, offset: offset, byteCount: end - offset, keptAs: name,
             askedPostgres: asked)
@@ -228,11 +213,41 @@ struct LogOpening {
     }
 }
 
+/// Takes bytes off the end of a segment, and keeps them.
+enum TornBytes {
+    /// Copies the range aside, and only then cuts it off; the name of the copy.
+    ///
+    /// A copy that could not be made whole is taken away again: every start would leave another.
+    static func cut(
+        _ range: Range<UInt64>, of segment: String, file: any DiskFile, on disk: any LogDisk
+    ) throws(DiskError) -> String {
+        let names = try disk.names()
+        var name = "\(segment).torn-\(range.lowerBound)"
+        var number = 1
+        while names.contains(name) {
+            number += 1
+            name = "\(segment).torn-\(range.lowerBound)-\(number)"
+        }
+        let copy = try disk.open(name, .create)
+        do {
+            try FileCopy.run(from: file, range: range, to: copy, at: 0)
+            try copy.sync()
+            try disk.syncFolder()
+        } catch {
+            try? disk.remove(name)
+            throw error
+        }
+        try file.truncate(to: range.lowerBound)
+        try file.sync()
+        return name
+    }
+}
+
 /// Copies a range of bytes between files, in pieces.
 enum FileCopy {
     static func run(
         from source: any DiskFile, range: Range<UInt64>, to target: any DiskFile, at start: UInt64
-    ) throws {
+    ) throws(DiskError) {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
         defer { buffer.deallocate() }
         var offset = range.lowerBound

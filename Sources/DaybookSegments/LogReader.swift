@@ -9,16 +9,33 @@ public final class LogReader: LogSource {
     let view: LogView
     /// Damage in sealed segments.
     public let damage: [Corruption]
+    /// Why the log goes no further than `durable`, though it was once durable beyond: something is
+    /// lost or damaged there. Reading from that position throws it.
+    public let corruption: Corruption?
 
     /// Opens the log of a data directory.
     ///
-    /// - Throws: `.notALedger` if there is none.
-    public static func open(folder: String) throws(LogError) -> LogReader {
+    /// - Parameter acceptsDamage: whether a log that ends in damage is opened as far as it is good,
+    ///   for looking at it. Whoever needs all of the log leaves it out.
+    /// - Throws: `.notALedger` if there is none; `.corrupt` with `corruption` if there is one.
+    public static func open(
+        folder: String, acceptsDamage: Bool = false
+    ) throws(LogError) -> LogReader {
         let disk = SystemDisk(existingFolder: folder + "/log")
+        do throws(LogError) {
+            let reader = try LogReader(disk: disk)
+            if let corruption = reader.corruption, !acceptsDamage { throw .corrupt(corruption) }
+            return reader
+        } catch {
+            if case .system(call: "opendir", file: _, code: _) = error { throw .notALedger(folder) }
+            throw error
+        }
+    }
+
+    package convenience init(disk: any LogDisk, known: LogSchema? = nil) throws(LogError) {
         do {
-            return try LogReader(disk: disk)
+            try self.init(opening: disk, known: known)
         } catch let error as DiskError {
-            if error.call == "opendir" { throw .notALedger(folder) }
             throw LogError(error)
         } catch let error as LogError {
             throw error
@@ -27,28 +44,27 @@ public final class LogReader: LogSource {
         }
     }
 
-    /// Opens the log on any disk.
-    package init(disk: any LogDisk) throws {
-        let names = try disk.names()
-        try RepairJournal.refuse(names)
-        let files = try SegmentChain.files(names: names, disk: disk)
-        guard let last = files.last else { throw LogError.notALedger("") }
-        // The head file first: what it knows is in the segment that is read after it.
-        let known = try HeadFile.read(disk: disk)?.head.position ?? 0
+    private init(opening disk: any LogDisk, known: LogSchema?) throws {
+        try RepairJournal.refuse(try disk.names())
+        // The head file first: what it knows is in what is read after it.
+        let record = try HeadFile.read(disk: disk)
+        let found = try SegmentChain.find(
+            names: try disk.names(), disk: disk, witness: record?.head.ledger, known: known)
+        var fault = found.fault
+        if case .unsupportedVersion? = fault { throw fault ?? .closed }
+        guard var last = found.files.last else { throw fault ?? LogError.notALedger("") }
         var chain = SegmentChain(disk: disk)
-        var segments = try chain.readable(Array(files.dropLast()), before: last.header)
+        var segments = try chain.readable(Array(found.files.dropLast()), before: last.header)
         damage = chain.damage
-        let tail = try SegmentTail(last, file: try disk.open(last.name, .read))
-        let durable = max(known, tail.scanner.attestedPosition)
-        let end = tail.ends.last { $0.head.position <= durable }
-        segments.append(
-            ReadableSegment(
-                file: last, contents: tail.contents,
-                endPosition: end?.head.position ?? last.header.basePosition,
-                endOffset: end?.offset ?? last.blocksOffset))
+        if let mismatch = chain.mismatch {
+            last = segments.removeLast().file
+            fault = .corrupt(mismatch)
+        }
+        let tail = try ReadableTail(last, disk: disk, known: record?.head, after: fault)
+        corruption = tail.corruption
+        segments.append(tail.segment)
         view = LogView(
-            disk: disk, segments: segments, head: end?.head ?? last.header.head,
-            lastReceivedAt: end?.receivedAt ?? last.header.lastReceivedAt)
+            disk: disk, segments: segments, head: tail.head, lastReceivedAt: tail.receivedAt)
     }
 
     /// The last state that was known to be durable at the opening.
@@ -73,7 +89,8 @@ public final class LogReader: LogSource {
     public func blocks(
         from position: Position, byteLimit: Int
     ) throws(LogError) -> [DurableBlock] {
-        try view.blocks(from: position, byteLimit: byteLimit)
+        if let corruption, position == view.head.position { throw .corrupt(corruption) }
+        return try view.blocks(from: position, byteLimit: byteLimit)
     }
 
     /// The position after all batches with `received_at` ≤ `time`.
@@ -89,6 +106,58 @@ public final class LogReader: LogSource {
     /// From the header of the block's segment on.
     public func frontier(before block: DurableBlock) throws(LogError) -> MerkleFrontier {
         try view.frontier(before: block, of: self)
+    }
+}
+
+/// The last segment as a reader shows it: as far as it is known to be durable.
+private struct ReadableTail {
+    let segment: ReadableSegment
+    let head: TreeHead
+    let receivedAt: Microseconds
+    let corruption: Corruption?
+
+    /// - Parameter known: what the head file said before the segment was read.
+    /// - Parameter fault: what is wrong behind the segment. All of it was durable then.
+    init(
+        _ last: SegmentFile, disk: any LogDisk, known: TreeHead?, after fault: LogError?
+    ) throws {
+        let file = try disk.open(last.name, .read)
+        let (tail, rest, byteCount) = try SegmentTail.settled(last, file: file)
+        let ledger = last.header.ledger
+        let vouched = known.flatMap { $0.ledger == ledger ? $0 : nil }
+        let durable =
+            fault == nil ? max(vouched?.position ?? 0, tail.scanner.attestedPosition) : .max
+        let shown = tail.ends.last { $0.head.position <= durable }
+        head = shown?.head ?? last.header.head
+        receivedAt = shown?.receivedAt ?? last.header.lastReceivedAt
+        segment = ReadableSegment(
+            file: last, contents: tail.contents, endPosition: head.position,
+            endOffset: shown?.offset ?? last.blocksOffset)
+        if case .corrupt(let behind)? = fault, rest.isEmpty {
+            corruption = behind
+            return
+        }
+        if let known, vouched == nil {
+            corruption = Corruption(
+                file: HeadFile.name, offset: 0, position: 0,
+                what: "the head file is of ledger \(known.ledger), the segments are of \(ledger)")
+            return
+        }
+        let witness = vouched.map {
+            Evidence(source: .headFile, position: $0.position, root: $0.root)
+        }
+        let decided = RecoveryTable.decide(
+            tail.judge(
+                rest + (witness.map { [$0] } ?? []), bases: [:],
+                hasInvalidRest: byteCount > tail.scanner.offset))
+        switch decided.decision {
+        case .open, .cutTornTail: corruption = nil
+        case .haltCorrupt, .haltForked:
+            corruption = Corruption(
+                file: last.name, offset: tail.scanner.offset,
+                position: tail.scanner.state.position,
+                what: "\(tail.faultText ?? "the log ends here"), but \(decided.label)")
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 import DaybookLog
+import Synchronization
 
 /// What a verification saw.
 public struct LogVerification: Sendable, Equatable {
@@ -49,33 +50,49 @@ public struct LogVerification: Sendable, Equatable {
 
 /// Reads every byte of a log and checks all that FORMAT.md says: checksums, places, positions,
 /// times, counts, schema and tree.
-public struct LogVerifier {
+///
+/// Segments are read by several threads, each with one block in memory; what is found is said in
+/// the order of the log, and is the same for any number of threads.
+public struct LogVerifier: Sendable {
     private let disk: any LogDisk
-    private var result = LogVerification()
-    private var anchors: AnchorComparison
+    private let anchors: [TreeHead]
+    private let record: HeadRecord?
+    private let names: [String]
 
-    /// Verifies the log of a data directory. `progress` is told the bytes done and all bytes.
+    /// Verifies the log of a data directory. `progress` is told the bytes done and all bytes, on
+    /// the caller's thread, several times a second.
     ///
     /// - Parameter anchors: states that the log is known to have had, to be held against it. Whose
     ///   they are, and who signed them, is the caller's to know.
+    /// - Parameter jobs: how many threads read; nil for as many as the machine has cores.
     /// - Throws: `.notALedger`, or what the system refused. Damage is no error but a problem.
     public static func run(
-        folder: String, anchors: [TreeHead] = [], progress: (UInt64, UInt64) -> Void = { _, _ in }
+        folder: String, anchors: [TreeHead] = [], jobs: Int? = nil,
+        progress: (UInt64, UInt64) -> Void = { _, _ in }
     ) throws(LogError) -> LogVerification {
         try run(
-            disk: SystemDisk(existingFolder: folder + "/log"), anchors: anchors,
+            disk: SystemDisk(existingFolder: folder + "/log"), anchors: anchors, jobs: jobs,
             progress: progress)
     }
 
     /// Verifies the log on any disk.
     public static func run(
-        disk: any LogDisk, anchors: [TreeHead] = [],
+        disk: any LogDisk, anchors: [TreeHead] = [], jobs: Int? = nil,
         progress: (UInt64, UInt64) -> Void = { _, _ in }
     ) throws(LogError) -> LogVerification {
-        var verifier = LogVerifier(disk: disk, anchors: anchors)
+        try run(disk: disk, anchors: anchors, jobs: jobs, schema: nil, progress: progress)
+    }
+
+    /// - Parameter schema: the schema that the first segment probably has.
+    static func run(
+        disk: any LogDisk, anchors: [TreeHead] = [], jobs: Int? = nil, schema: LogSchema?,
+        progress: (UInt64, UInt64) -> Void = { _, _ in }
+    ) throws(LogError) -> LogVerification {
         do {
-            try verifier.verify(progress)
-            return verifier.result
+            let verifier = try LogVerifier(disk: disk, anchors: anchors)
+            let threadCount = max(1, min(jobs ?? WorkerThread.coreCount, verifier.names.count))
+            return verifier.result(
+                of: try verifier.checks(threadCount, schema: schema, progress))
         } catch let error as DiskError {
             if error.call == "opendir" { throw .notALedger(error.file) }
             throw LogError(error)
@@ -86,100 +103,195 @@ public struct LogVerifier {
         }
     }
 
-    private init(disk: any LogDisk, anchors: [TreeHead]) {
+    private init(disk: any LogDisk, anchors: [TreeHead]) throws {
         self.disk = disk
-        self.anchors = AnchorComparison(anchors)
-    }
-
-    private mutating func verify(_ progress: (UInt64, UInt64) -> Void) throws {
         try RepairJournal.refuse(try disk.names())
-        let known = try HeadFile.read(disk: disk)?.head
-        let names = try disk.names().filter { SegmentFile.basePosition(name: $0) != nil }.sorted()
+        self.anchors = anchors
+        // The head file first: what it knows is in what is read after it.
+        record = try HeadFile.read(disk: disk)
+        names = try disk.names().filter { SegmentFile.basePosition(name: $0) != nil }.sorted()
         if names.isEmpty { throw LogError.notALedger("log") }
-        var total: UInt64 = 0
-        for name in names { total += try disk.open(name, .read).byteCount() }
-        var previous: TreeHead?
-        for (number, name) in names.enumerated() {
-            previous = try verify(
-                name, number: UInt64(number), previous: previous, isLast: number == names.count - 1)
-            progress(result.byteCount, total)
-        }
-        result.head = previous
-        if let known, let end = previous, known.position > end.position {
-            report(
-                names[names.count - 1], offset: 0, position: end.position,
-                "the head file knows events up to \(known.position)")
-        }
-        result.anchors = anchors.findings
-        for problem in anchors.problems(lastSegment: names[names.count - 1]) {
-            result.problems.append(problem)
+    }
+
+    /// What the threads share.
+    private struct Work: Sendable {
+        var next = 0
+        var checks: [SegmentCheck?]
+        /// Bytes of each segment that are read, and of all.
+        var read: [UInt64]
+        var readByteCount: UInt64 = 0
+        /// A schema to compare with, so that it need not be made again for each segment.
+        var schema: LogSchema?
+        var runningCount: Int
+        /// By the segment where it was met: the first in the log's order is thrown.
+        var errors: [Int: any Error] = [:]
+
+        mutating func note(_ byteCount: UInt64, of number: Int) {
+            if byteCount <= read[number] { return }
+            readByteCount += byteCount - read[number]
+            read[number] = byteCount
         }
     }
 
-    /// Verifies one segment; the state at its end, or nil if that is not known.
-    private mutating func verify(
-        _ name: String, number: UInt64, previous: TreeHead?, isLast: Bool
-    ) throws -> TreeHead? {
-        result.segmentCount += 1
-        let base = SegmentFile.basePosition(name: name) ?? 0
-        let segment: SegmentFile
-        let file: any DiskFile
-        do {
-            (segment, file) = try SegmentFile.open(name, on: disk)
-        } catch SegmentFault.disk(let error) {
-            throw error
-        } catch {
-            report(name, offset: 0, position: base, FaultText.of(error))
-            return nil
+    private func checks(
+        _ threadCount: Int, schema: LogSchema?, _ progress: (UInt64, UInt64) -> Void
+    ) throws -> [SegmentCheck] {
+        var sizes: [UInt64] = []
+        for name in names { sizes.append(try disk.open(name, .read).byteCount()) }
+        let total = sizes.reduce(0, +)
+        let work = SharedWork(
+            Work(
+                checks: Array(repeating: nil, count: names.count),
+                read: Array(repeating: 0, count: names.count), schema: schema,
+                runningCount: threadCount))
+        if threadCount == 1 {
+            self.work(on: work, sizes: sizes) { progress($0, total) }
+        } else {
+            let threads = (0..<threadCount).map { _ in
+                WorkerThread { [self, sizes] in self.work(on: work, sizes: sizes) { _ in } }
+            }
+            while !work.ended(withinSeconds: 0.1) { progress(work.readByteCount, total) }
+            for thread in threads { thread.join() }
+            progress(work.readByteCount, total)
         }
-        result.byteCount += try file.byteCount()
-        if segment.header.segment != number {
-            report(
-                name, offset: 0, position: base,
-                "segment \(number) is missing: this is segment \(segment.header.segment)")
-        }
-        // Nothing stands before the first: its header cannot speak for events that are not there.
-        let previous = number == 0 ? .start(of: segment.header.ledger) : previous
-        if let previous, previous != segment.header.head {
-            report(name, offset: 0, position: base, "it does not begin where the one before ends")
-        }
-        return try scan(segment, file: file, isLast: isLast)
+        return try work.checks()
     }
 
-    private mutating func scan(
-        _ segment: SegmentFile, file: any DiskFile, isLast: Bool
-    ) throws -> TreeHead? {
-        let tail = try SegmentTail(segment, file: file) { found, before in
-            anchors.look(at: found, after: before, in: segment.name)
-        }
-        let scanner = tail.scanner
-        result.blockCount += tail.contents.blockCount
-        result.batchCount += scanner.state.frontier.size - segment.header.frontier.size
-        result.eventCount += scanner.state.position - segment.header.basePosition
-        if let footer = scanner.footer, SegmentContents(footer) != tail.contents {
-            report(
-                segment.name, offset: footer.offset, position: footer.endPosition,
-                "the footer counts otherwise than the blocks")
-        }
-        guard let fault = tail.faultText else { return scanner.state.head }
-        // Asked for after the scan: a segment that is being written grows meanwhile.
-        let byteCount = max(try file.byteCount(), scanner.offset)
-        let evidence = try tail.evidenceInRest(file: file, byteCount: byteCount)
-        if isLast, evidence.isEmpty {
-            result.unfinishedByteCount = byteCount - scanner.offset
-            return scanner.state.head
-        }
-        report(
-            segment.name, offset: scanner.offset, position: scanner.state.position,
-            isLast ? "\(fault), but \(evidence[0].source.rawValue) follows" : fault)
-        return isLast ? scanner.state.head : nil
-    }
-
-    private mutating func report(
-        _ segment: String, offset: UInt64, position: Position, _ what: String
+    /// Checks one segment after the other until there are no more.
+    private func work(
+        on work: SharedWork, sizes: [UInt64], _ progress: (UInt64) -> Void
     ) {
-        result.problems.append(
-            LogVerification.Problem(
-                segment: segment, offset: offset, position: position, what: what))
+        while let (number, schema) = work.take(of: names.count) {
+            do {
+                let check = try SegmentCheck(
+                    names[number], on: disk, schema: schema, isLast: number == names.count - 1,
+                    anchors: AnchorComparison(anchors), known: AnchorComparison(knownHeads)
+                ) { byteCount in
+                    work.note(min(byteCount, sizes[number]), of: number)
+                    progress(work.readByteCount)
+                }
+                work.finish(check, number, byteCount: sizes[number])
+            } catch {
+                work.fail(error, number)
+            }
+            progress(work.readByteCount)
+        }
+        work.end()
+    }
+
+    /// What the head file says of the log, and of the projectors.
+    private var knownHeads: [TreeHead] {
+        record.map { [$0.head] + ($0.checkpoint.map { [$0] } ?? []) } ?? []
+    }
+
+    /// Puts together what was found in each segment, and how they follow each other.
+    private func result(of checks: [SegmentCheck]) -> LogVerification {
+        var result = LogVerification()
+        var anchors = AnchorComparison(self.anchors)
+        var known = AnchorComparison(knownHeads)
+        var previous: SegmentCheck?
+        for (number, check) in checks.enumerated() {
+            result.segmentCount += 1
+            result.byteCount += check.byteCount
+            if let problem = check.problem(after: previous, number: UInt64(number)) {
+                result.problems.append(problem)
+            }
+            result.problems += check.problems
+            result.blockCount += check.blockCount
+            if let header = check.header, let end = check.end {
+                result.batchCount += end.frontier.size - header.frontier.size
+                result.eventCount += end.position - header.basePosition
+            }
+            result.unfinishedByteCount = check.unfinishedByteCount
+            anchors.merge(check.anchors)
+            known.merge(check.known)
+            previous = check
+        }
+        let last = checks[checks.count - 1]
+        result.head = last.end?.head
+        result.problems += headFileProblems(known, last: last, found: result.problems)
+        result.anchors = anchors.findings
+        result.problems += anchors.problems(lastSegment: last.name)
+        return result
+    }
+
+    private func headFileProblems(
+        _ known: AnchorComparison, last: SegmentCheck, found: [LogVerification.Problem]
+    ) -> [LogVerification.Problem] {
+        guard let end = last.end else { return [] }
+        var problems: [LogVerification.Problem] = []
+        for finding in known.findings {
+            switch finding.outcome {
+            case .holds: break
+            case .contradicted(let segment, let offset):
+                problems.append(
+                    LogVerification.Problem(
+                        segment: segment, offset: offset, position: finding.head.position,
+                        what: "the head file knows another root of \(finding.head.size) batches"))
+            case .notReached where finding.head.position > end.position:
+                if found.contains(where: { $0.segment == last.name }) { break }
+                problems.append(
+                    LogVerification.Problem(
+                        segment: last.name, offset: last.endOffset, position: end.position,
+                        what: "the head file knows events up to \(finding.head.position)"))
+            case .notReached:
+                if !found.isEmpty { break }
+                problems.append(
+                    LogVerification.Problem(
+                        segment: last.name, offset: 0, position: finding.head.position,
+                        what: "the head file knows another tree, of \(finding.head.size) batches"))
+            }
+        }
+        return Array(problems.prefix(1))
+    }
+
+    /// The threads' work under one lock, and a place to wait for its end.
+    private final class SharedWork: Sendable {
+        private let state: Mutex<Work>
+        private let signal = Signal()
+
+        init(_ work: Work) { state = Mutex(work) }
+
+        func take(of count: Int) -> (Int, LogSchema?)? {
+            state.withLock { work in
+                guard work.next < count, work.errors.isEmpty else { return nil }
+                work.next += 1
+                return (work.next - 1, work.schema)
+            }
+        }
+
+        func note(_ byteCount: UInt64, of number: Int) {
+            state.withLock { $0.note(byteCount, of: number) }
+        }
+
+        func finish(_ check: SegmentCheck, _ number: Int, byteCount: UInt64) {
+            state.withLock { work in
+                work.checks[number] = check
+                work.note(byteCount, of: number)
+                work.schema = check.schema ?? work.schema
+            }
+        }
+
+        func fail(_ error: any Error, _ number: Int) {
+            state.withLock { $0.errors[number] = error }
+        }
+
+        func end() {
+            state.withLock { $0.runningCount -= 1 }
+            signal.wakeAll()
+        }
+
+        func ended(withinSeconds seconds: Double) -> Bool {
+            signal.wait(timeoutSeconds: seconds) { state.withLock { $0.runningCount == 0 } }
+        }
+
+        var readByteCount: UInt64 { state.withLock { $0.readByteCount } }
+
+        func checks() throws -> [SegmentCheck] {
+            try state.withLock { work in
+                if let first = work.errors.min(by: { $0.key < $1.key }) { throw first.value }
+                return work.checks.compactMap(\.self)
+            }
+        }
     }
 }

@@ -112,11 +112,14 @@ struct LogView: Sendable {
 struct SegmentReader {
     private let segment: ReadableSegment
     private let window: FileWindow
+    private let search: FrameSearch
 
     init(_ segment: ReadableSegment, disk: any LogDisk) throws(LogError) {
         self.segment = segment
         do {
-            window = FileWindow(try disk.open(segment.file.name, .read))
+            let file = try disk.open(segment.file.name, .read)
+            window = FileWindow(file)
+            search = FrameSearch(file)
         } catch {
             throw LogError(error)
         }
@@ -124,33 +127,26 @@ struct SegmentReader {
 
     func blocks(from position: Position, byteLimit: Int) throws(LogError) -> [DurableBlock] {
         precondition(position < segment.endPosition, "the segment holds the position")
-        var offset =
-            segment.contents.index.last { $0.position <= position }?.offset
-            ?? segment.file.blocksOffset
-        var expected = segment.contents.index.last { $0.position <= position }?.position
+        let named = segment.contents.index.last { $0.position <= position }
+        var offset = named?.offset ?? segment.file.blocksOffset
+        var expected = named?.position ?? segment.file.header.basePosition
         var blocks: [DurableBlock] = []
         var byteCount = 0
         while offset < segment.endOffset, byteCount < byteLimit {
-            do {
-                let magic = try window.bytes(at: offset, count: 4)
-                guard magic.count == 4 else { throw SegmentFault.frame(.truncated) }
-                switch UInt32(littleEndian: magic.loadUnaligned(as: UInt32.self)) {
-                case FrameMagic.attestation: offset += UInt64(Attestation.frameByteCount)
-                case FrameMagic.footer: offset = segment.endOffset
-                default:
-                    let (header, block) = try block(at: offset, from: position)
-                    guard expected == nil || header.firstPosition == expected else {
-                        throw SegmentFault.frame(.inconsistent)
-                    }
-                    expected = header.endPosition
-                    offset += UInt64(BlockHeader.frameByteCount) + UInt64(header.storedByteCount)
-                    guard let block else { continue }
-                    blocks.append(block)
-                    byteCount += block.content.count
-                }
+            do throws(SegmentFault) {
+                guard let (header, block) = try frame(at: &offset, from: position) else { continue }
+                guard header.firstPosition == expected else { throw .frame(.inconsistent) }
+                expected = header.endPosition
+                offset += UInt64(BlockHeader.frameByteCount) + UInt64(header.storedByteCount)
+                guard let block else { continue }
+                blocks.append(block)
+                byteCount += block.content.count
             } catch {
                 if !blocks.isEmpty { return blocks }
-                throw failure(error, offset: offset, position: expected ?? position)
+                guard let next = try wholeBlock(after: offset, expected: expected, error),
+                    next.firstPosition <= position
+                else { throw failure(error, offset: offset, position: expected) }
+                (offset, expected) = (next.offset, next.firstPosition)
             }
         }
         guard let first = blocks.first else {
@@ -158,13 +154,70 @@ struct SegmentReader {
             // would look like the end of the log.
             throw .corrupt(
                 Corruption(
-                    file: segment.file.name, offset: segment.endOffset, position: position,
+                    file: segment.file.name, offset: segment.endOffset, position: expected,
                     what: "the segment ends before its last position"))
         }
         precondition(
             first.firstPosition <= position && position < first.endPosition,
             "the first block holds the position")
         return blocks
+    }
+
+    /// The block at `offset`, or nil for another frame, which `offset` is moved over.
+    private func frame(
+        at offset: inout UInt64, from position: Position
+    ) throws(SegmentFault) -> (BlockHeader, DurableBlock?)? {
+        let magic = try window.bytes(at: offset, count: 4)
+        guard magic.count == 4 else { throw .frame(.truncated) }
+        let salt = segment.file.header.salt
+        switch UInt32(littleEndian: magic.loadUnaligned(as: UInt32.self)) {
+        case FrameMagic.attestation:
+            let bytes = try window.bytes(at: offset, count: Attestation.frameByteCount)
+            _ = try SegmentFault.checked { () throws(FrameFault) in
+                try Attestation(reading: bytes, salt: salt)
+            }
+            offset += UInt64(Attestation.frameByteCount)
+            return nil
+        case FrameMagic.footer:
+            let bytes = try window.bytes(at: offset, count: Footer.maximumByteCount)
+            _ = try SegmentFault.checked { () throws(FrameFault) in
+                try Footer.read(bytes, salt: salt)
+            }
+            offset = segment.endOffset
+            return nil
+        default:
+            return try block(at: offset, from: position)
+        }
+    }
+
+    /// The header of the first whole block behind damage at `offset`: blocks after the damaged one
+    /// stay readable. Its own checksum and the offset in it vouch for it.
+    ///
+    /// - Throws: what the system refused.
+    private func wholeBlock(
+        after offset: UInt64, expected: Position, _ fault: SegmentFault
+    ) throws(LogError) -> BlockHeader? {
+        if case .disk(let error) = fault { throw LogError(error) }
+        do throws(SegmentFault) {
+            var place = offset + 1
+            while let found = try search.next(from: place, to: segment.endOffset) {
+                place = found + 1
+                let bytes = try window.bytes(at: found, count: BlockHeader.frameByteCount)
+                if let header = try? BlockHeader(reading: bytes, salt: segment.file.header.salt),
+                    isOurs(header, at: found), header.firstPosition >= expected
+                {
+                    return header
+                }
+            }
+            return nil
+        } catch {
+            throw failure(error, offset: offset, position: expected)
+        }
+    }
+
+    private func isOurs(_ header: BlockHeader, at offset: UInt64) -> Bool {
+        header.ledger == segment.file.header.ledger
+            && header.segment == segment.file.header.segment && header.offset == offset
     }
 
     /// The header at `offset`, and the block itself unless it ends before `position`.
@@ -175,9 +228,7 @@ struct SegmentReader {
         let header = try SegmentFault.checked { () throws(FrameFault) in
             try BlockHeader(reading: front, salt: segment.file.header.salt)
         }
-        guard header.ledger == segment.file.header.ledger,
-            header.segment == segment.file.header.segment, header.offset == offset
-        else { throw .frame(.misplaced) }
+        guard isOurs(header, at: offset) else { throw .frame(.misplaced) }
         if header.endPosition <= position { return (header, nil) }
         let stored = try window.bytes(
             at: offset + UInt64(BlockHeader.frameByteCount), count: Int(header.storedByteCount))
@@ -202,11 +253,16 @@ struct SegmentReader {
 enum FaultText {
     static func of(_ fault: any Error) -> String {
         switch fault {
-        case SegmentFault.disk(let error): "\(error.call) of \(error.file) failed"
+        case SegmentFault.disk(let error): of(error)
+        case let error as DiskError: of(error)
         case SegmentFault.frame(let frame): of(frame)
         case let frame as FrameFault: of(frame)
         default: "\(fault)"
         }
+    }
+
+    private static func of(_ error: DiskError) -> String {
+        "\(error.call) of \(error.file) failed with errno \(error.code)"
     }
 
     private static func of(_ fault: FrameFault) -> String {

@@ -6,57 +6,99 @@ struct SegmentChain {
     /// Ranges that cannot be read; they do not stop appends.
     private(set) var damage: [Corruption] = []
 
-    /// Segments that are whole and have no footer.
+    /// A closed segment whose footer contradicts the next one's header: no log is opened then.
+    private(set) var mismatch: Corruption?
+
+    /// Segments that hold all that they should, and do not end with a footer.
     private var unsealed: [SegmentTail] = []
 
     init(disk: any LogDisk) {
         self.disk = disk
     }
 
-    /// Opens every segment's headers and checks that no segment is missing, foreign or twice there.
-    /// `known` is the schema that they probably have.
-    static func files(
-        names: [String], disk: any LogDisk, known: LogSchema? = nil
-    ) throws -> [SegmentFile] {
-        let segmentNames = names.filter { SegmentFile.basePosition(name: $0) != nil }.sorted()
+    /// The segments in order up to the first that is missing, damaged or foreign.
+    struct Found {
         var files: [SegmentFile] = []
+        /// What is wrong with the next one; nil if all are there.
+        var fault: LogError?
+    }
+
+    /// Opens every segment's headers and checks that no segment is missing, foreign or twice there.
+    ///
+    /// - Parameter witness: whose ledger the head file is, which decides if segments are of two.
+    /// - Parameter known: a schema that the first segment probably has.
+    static func find(
+        names: [String], disk: any LogDisk, witness: LedgerID?, known: LogSchema? = nil
+    ) throws -> Found {
+        let segmentNames = names.filter { SegmentFile.basePosition(name: $0) != nil }.sorted()
+        var opened = Found()
+        var faultName: (name: String, what: String)?
         for name in segmentNames {
             do {
-                files.append(
-                    try SegmentFile.open(
-                        name, on: disk, known: files.last?.schema ?? known
-                    ).0)
+                let schema = opened.files.last?.schema ?? known
+                opened.files.append(try SegmentFile.open(name, on: disk, known: schema).0)
             } catch SegmentFault.disk(let error) {
                 throw error
             } catch SegmentFault.frame(.unsupportedVersion(let version)) {
-                throw LogError.unsupportedVersion(file: name, version: version)
+                opened.fault = .unsupportedVersion(file: name, version: version)
             } catch {
-                throw corrupt(name, what: FaultText.of(error))
+                faultName = (name, FaultText.of(error))
             }
+            if opened.fault != nil || faultName != nil { break }
         }
-        if let first = files.first?.header, first.segment == 0 {
-            guard first.basePosition == 0, first.firstBlock == 0, first.frontier.size == 0,
-                first.lastReceivedAt == 0
-            else { throw corrupt(files[0].name, what: "the first segment begins in mid-ledger") }
+        let headers = opened.files.map(\.header)
+        let isOfOne = headers.allSatisfy { $0.ledger == headers[0].ledger }
+        let ledger = isOfOne ? headers.first?.ledger : witness ?? headers[0].ledger
+        for (number, file) in opened.files.enumerated() {
+            guard let what = misfit(file, number: UInt64(number), ledger: ledger) else { continue }
+            opened.files.removeSubrange(number...)
+            let end = try endPosition(of: opened.files.last, disk: disk)
+            let isMissing = file.header.ledger == ledger && file.header.segment > UInt64(number)
+            let name = isMissing ? SegmentFile.name(basePosition: end) : file.name
+            opened.fault = corrupt(name, position: end, what: what)
+            return opened
         }
-        for (number, file) in files.enumerated() {
-            guard file.header.ledger == files[0].header.ledger else {
-                throw corrupt(file.name, what: "it belongs to ledger \(file.header.ledger)")
-            }
-            guard file.header.segment == UInt64(number) else {
-                throw corrupt(
-                    file.name, what: "segment \(number) is missing: this is \(file.header.segment)")
-            }
+        if let (name, what) = faultName {
+            let end = try endPosition(of: opened.files.last, disk: disk)
+            opened.fault = corrupt(name, position: end, what: what)
         }
-        return files
+        return opened
     }
 
-    private static func corrupt(_ name: String, what: String) -> LogError {
-        let position = SegmentFile.basePosition(name: name) ?? 0
-        return .corrupt(Corruption(file: name, offset: 0, position: position, what: what))
+    /// Why a segment that is valid in itself is not number `number` of the ledger.
+    private static func misfit(_ file: SegmentFile, number: UInt64, ledger: LedgerID?) -> String? {
+        let header = file.header
+        if header.ledger != ledger { return "it belongs to ledger \(header.ledger)" }
+        if header.segment > number {
+            return "segment \(number) is missing: \(file.name) is segment \(header.segment)"
+        }
+        if header.segment < number {
+            return "segment \(header.segment) is there again, where segment \(number) should be"
+        }
+        if number > 0 { return nil }
+        let isFirst =
+            header.basePosition == 0 && header.firstBlock == 0 && header.frontier.size == 0
+            && header.lastReceivedAt == 0
+        return isFirst ? nil : "the first segment begins in mid-ledger"
+    }
+
+    /// The position after the last event of a segment, as far as it is valid; 0 for none.
+    private static func endPosition(of file: SegmentFile?, disk: any LogDisk) throws -> Position {
+        guard let file else { return 0 }
+        let handle = try disk.open(file.name, .read)
+        if let footer = try SegmentChain(disk: disk).footer(of: file, file: handle) {
+            return footer.endPosition
+        }
+        return try SegmentTail(file, file: handle).scanner.state.position
+    }
+
+    private static func corrupt(_ name: String, position: Position, what: String) -> LogError {
+        .corrupt(Corruption(file: name, offset: 0, position: position, what: what))
     }
 
     /// What readers need of sealed segments: from the footer, or by a scan where it is no good.
+    ///
+    /// Ends early, with `mismatch` set, where a segment's footer contradicts the one after it.
     mutating func readable(
         _ files: [SegmentFile], before last: SegmentHeader
     ) throws -> [ReadableSegment] {
@@ -64,6 +106,7 @@ struct SegmentChain {
         for (place, file) in files.enumerated() {
             let next = place + 1 < files.count ? files[place + 1].header : last
             segments.append(try readable(file, next: next))
+            if mismatch != nil { break }
         }
         return segments
     }
@@ -73,44 +116,61 @@ struct SegmentChain {
     ) throws -> ReadableSegment {
         let file = try disk.open(segment.name, .read)
         if let footer = try footer(of: segment, file: file) {
-            guard footer.endPosition == next.basePosition, footer.root == next.frontier.root,
-                footer.treeSize == next.frontier.size,
-                footer.lastReceivedAt == next.lastReceivedAt,
-                segment.header.firstBlock + footer.blockCount == next.firstBlock,
-                segment.header.epoch <= next.epoch
-            else {
-                throw LogError.corrupt(
-                    Corruption(
-                        file: segment.name, offset: footer.offset, position: footer.endPosition,
-                        what: "it does not end where segment \(next.segment) begins"))
+            let fits =
+                footer.endPosition == next.basePosition && footer.root == next.frontier.root
+                && footer.treeSize == next.frontier.size
+                && footer.lastReceivedAt == next.lastReceivedAt
+                && segment.header.firstBlock + footer.blockCount == next.firstBlock
+                && segment.header.epoch <= next.epoch
+            if !fits {
+                mismatch = Corruption(
+                    file: segment.name, offset: footer.offset, position: footer.endPosition,
+                    what: "it does not end where segment \(next.segment) begins")
             }
             return ReadableSegment(
                 file: segment, contents: SegmentContents(footer), endPosition: footer.endPosition,
                 endOffset: footer.offset)
         }
         let tail = try SegmentTail(segment, file: file)
-        if tail.scanner.state.head != next.head {
+        guard tail.scanner.state.head == next.head else {
             damage.append(
                 Corruption(
                     file: segment.name, offset: tail.scanner.offset,
                     position: tail.scanner.state.position,
                     what: tail.faultText
                         ?? "it ends before segment \(next.segment) begins"))
-        } else if tail.faultText == nil {
-            unsealed.append(tail)
+            // There may be whole blocks behind the damage: readers look for them.
+            return ReadableSegment(
+                file: segment, contents: tail.contents, endPosition: next.basePosition,
+                endOffset: try file.byteCount())
         }
+        unsealed.append(tail)
         return ReadableSegment(
             file: segment, contents: tail.contents, endPosition: next.basePosition,
             endOffset: tail.scanner.offset)
     }
 
-    /// Writes the footers that a crash or a full disk left out. Where there is no space, there is
-    /// none again.
+    /// Writes the footers that a crash, a full disk or rot left out. Where there is no space, there
+    /// is none again.
+    ///
+    /// What stands in a footer's place is no part of the log, since the header of the next segment
+    /// has the state before it: it is kept aside and cut off.
     func sealUnsealed() throws {
         for tail in unsealed {
             let scanner = tail.scanner
             let file = try disk.open(scanner.segment.name, .readWrite)
-            guard try file.byteCount() == scanner.offset else { continue }
+            let byteCount = try file.byteCount()
+            do throws(DiskError) {
+                if byteCount > scanner.offset {
+                    _ = try TornBytes.cut(
+                        scanner.offset..<byteCount, of: scanner.segment.name, file: file,
+                        on: disk)
+                }
+            } catch {
+                guard case .diskFull = LogError(error) else { throw error }
+                continue
+            }
+            if scanner.footer != nil { continue }
             var writer = SegmentWriter(
                 scanner.segment, file: file, epoch: scanner.state.epoch, offset: scanner.offset,
                 state: scanner.state, isAttested: true, contents: tail.contents)

@@ -67,7 +67,7 @@ struct SegmentFile: Sendable {
         if let known, isHeader(content.unsafeBytes, of: known, sync: header.sync) { return known }
         do {
             var cursor = ByteCursor(content.unsafeBytes)
-            let avro = try ContainerHeader(from: &cursor)
+            let avro = try ContainerHeader.facts(from: &cursor)
             guard avro.codec == .null, avro.syncMarker.bytes == header.sync, cursor.isAtEnd else {
                 throw FrameFault.badContent
             }
@@ -109,7 +109,13 @@ struct SegmentFile: Sendable {
         try file.writeAll(sink.unsafeBytes, at: 0)
         try file.sync()
         try disk.rename(temporary, to: name)
-        try disk.syncFolder()
+        do throws(DiskError) {
+            try disk.syncFolder()
+        } catch {
+            // The name is there, and may be gone after a crash: as after any failed sync, nothing
+            // may be written to it.
+            throw DiskError(call: "fsync", file: error.file, code: error.code)
+        }
         let segment = SegmentFile(
             name: name, header: header, schema: schema, blocksOffset: UInt64(sink.count))
         return (segment, file)

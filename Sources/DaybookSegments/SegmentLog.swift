@@ -95,6 +95,8 @@ public final class SegmentLog: LogEngine {
     public var lastReceivedAt: Microseconds { reading.withLock { $0.view.lastReceivedAt } }
     /// What is durable now, as readers see it.
     var currentView: LogView { reading.withLock { $0.view } }
+    /// The log's folder, for whoever reads sealed segments beside it.
+    var files: any LogDisk { disk }
     /// The schema of the active segment.
     public var schema: LogSchema {
         reading.withLock { $0.view.segments[$0.view.segments.count - 1].file.schema }
@@ -165,7 +167,7 @@ public final class SegmentLog: LogEngine {
     /// Appends an attestation of the last block and syncs it; without space it is left out.
     public func attest() throws(LogError) {
         try writing.withLock { (writing) throws(LogError) in
-            guard !writing.isSealed else { return }
+            if writing.isSealed, writing.writer != nil { return }
             do throws(LogError) {
                 guard try writing.writer?.attest() != nil else { throw .closed }
             } catch .diskFull {

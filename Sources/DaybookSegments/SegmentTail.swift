@@ -1,5 +1,4 @@
 import DaybookLog
-import Glibc
 
 /// The newest segment, scanned to the end of what is valid in it.
 struct SegmentTail {
@@ -22,14 +21,14 @@ struct SegmentTail {
     /// Scans the segment. `visit` sees every valid block, and the state before it.
     init(
         _ segment: SegmentFile, file: any DiskFile,
-        visit: (ScannedBlock, ChainState) -> Void = { _, _ in }
+        visit: (ScannedBlock, ChainState) throws -> Void = { _, _ in }
     ) throws {
         scanner = SegmentScanner(segment, file: file)
         roots = [segment.header.basePosition: segment.header.frontier.root]
         do {
             var before = scanner.state
             while let found = try scanner.next() {
-                visit(found, before)
+                try visit(found, before)
                 before = scanner.state
                 contents.add(found.header, entries: found.entries)
                 roots[found.header.endPosition] = found.header.rootAfter
@@ -43,8 +42,8 @@ struct SegmentTail {
         } catch SegmentFault.frame(.unsupportedVersion(let version)) {
             // Not damage: a younger program wrote it, and must be the one to go on.
             throw LogError.unsupportedVersion(file: segment.name, version: version)
-        } catch {
-            faultText = FaultText.of(error)
+        } catch let fault as SegmentFault {
+            faultText = FaultText.of(fault)
         }
     }
 
@@ -52,26 +51,27 @@ struct SegmentTail {
     ///
     /// A header counts wherever it stands: its salted checksum says that this writer wrote it.
     func evidenceInRest(file: any DiskFile, byteCount: UInt64) throws -> [Evidence] {
-        let restByteCount = Int(byteCount - scanner.offset)
-        let buffer = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: restByteCount, alignment: 16)
-        defer { buffer.deallocate() }
-        let count = try file.read(buffer, at: scanner.offset)
-        let rest = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+        let search = FrameSearch(file)
+        let frames = FileWindow(file)
         var evidence: [Evidence] = []
-        var place = 0
-        while let found = SegmentTail.nextTag(in: rest, from: place) {
-            place = found + 1
-            guard found >= 8 else { continue }
-            let frame = UnsafeRawBufferPointer(rebasing: rest[(found - 8)...])
-            if let witness = witness(frame) { evidence.append(witness) }
+        var place = scanner.offset
+        do {
+            while let found = try search.next(from: place, to: byteCount) {
+                place = found + 1
+                if let witness = try witness(at: found, in: frames) { evidence.append(witness) }
+            }
+        } catch SegmentFault.disk(let error) {
+            throw error
         }
         return evidence
     }
 
-    private func witness(_ frame: UnsafeRawBufferPointer) -> Evidence? {
+    private func witness(
+        at offset: UInt64, in window: FileWindow
+    ) throws(SegmentFault) -> Evidence? {
         let salt = scanner.segment.header.salt
         let state = scanner.state
+        let frame = try window.bytes(at: offset, count: BlockHeader.frameByteCount)
         if let header = try? BlockHeader(reading: frame, salt: salt) {
             guard header.ledger == state.ledger, header.segment == state.segment,
                 header.block > state.nextBlock
@@ -87,7 +87,11 @@ struct SegmentTail {
             return Evidence(
                 source: .attestation, position: attestation.position, root: attestation.root)
         }
-        if let (footer, _) = try? Footer.read(frame, salt: salt),
+        guard frame.count >= 4,
+            UInt32(littleEndian: frame.loadUnaligned(as: UInt32.self)) == FrameMagic.footer
+        else { return nil }
+        let whole = try window.bytes(at: offset, count: Footer.maximumByteCount)
+        if let (footer, _) = try? Footer.read(whole, salt: salt),
             footer.ledger == state.ledger, footer.endPosition > state.position
         {
             return Evidence(
@@ -96,18 +100,27 @@ struct SegmentTail {
         return nil
     }
 
-    private static func nextTag(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
-        let tag = Array("DAYBK".utf8)
-        var place = start
-        while place + tag.count <= bytes.count, let base = bytes.baseAddress {
-            guard let found = memchr(base + place, Int32(tag[0]), bytes.count - place) else {
-                return nil
-            }
-            place = base.distance(to: UnsafeRawPointer(found))
-            if bytes[place...].starts(with: tag) { return place }
-            place += 1
+    /// Scans a segment that a writer may be adding to, and says what follows the first invalid
+    /// frame.
+    ///
+    /// A frame that was half written when the scan met it may be whole, with others behind it, when
+    /// the rest is looked at: that is no damage. So the scan is made again as long as it gets
+    /// further, and what it met last is what counts.
+    static func settled(
+        _ segment: SegmentFile, file: any DiskFile,
+        visit: (ScannedBlock, ChainState) throws -> Void = { _, _ in }
+    ) throws -> (tail: SegmentTail, evidence: [Evidence], byteCount: UInt64) {
+        var tail = try SegmentTail(segment, file: file, visit: visit)
+        while true {
+            // Asked for after the scan: a segment that is being written grows meanwhile.
+            let byteCount = max(try file.byteCount(), tail.scanner.offset)
+            guard tail.faultText != nil else { return (tail, [], byteCount) }
+            let evidence = try tail.evidenceInRest(file: file, byteCount: byteCount)
+            if evidence.isEmpty { return (tail, [], byteCount) }
+            let again = try SegmentTail(segment, file: file, visit: visit)
+            if again.scanner.offset <= tail.scanner.offset { return (again, evidence, byteCount) }
+            tail = again
         }
-        return nil
     }
 
     /// Sorts evidence into what is ahead of this tail, and what contradicts it.

@@ -136,6 +136,11 @@ final class SystemFile: DiskFile {
         }
     }
 
+    /// posix_fadvise(2) with POSIX_FADV_DONTNEED
+    func dropCache() {
+        _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+    }
+
     private func failure(_ call: String) -> DiskError {
         DiskError(call: call, file: name, code: errno)
     }

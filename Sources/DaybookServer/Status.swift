@@ -44,13 +44,32 @@ public struct LogSize: Sendable, Equatable {
     public var writes = Histogram.seconds
     /// How often the log could not be read since the process started.
     public var readFailureCount: UInt64 = 0
-    /// How many damaged ranges of sealed segments were found when the log was opened.
-    public var damagedRangeCount = 0
+    /// Damaged ranges of sealed segments: events there cannot be read, appends go on.
+    public var damage: [Corruption] = []
+    /// How far the scrub of sealed segments is; nil where there is none.
+    public var scrub: ScrubFigures?
 
     /// A log's size.
     public init(segmentCount: Int, byteCount: UInt64) {
         self.segmentCount = segmentCount
         self.byteCount = byteCount
+    }
+}
+
+/// What the scrub of sealed segments did since the process started.
+public struct ScrubFigures: Sendable, Equatable {
+    /// Bytes read and checked.
+    public let byteCount: UInt64
+    /// Passes over all sealed segments.
+    public let passCount: UInt64
+    /// Seconds since the last pass ended; nil before the first did.
+    public let lastPassAgeSeconds: Double?
+
+    /// Figures of a scrub.
+    public init(byteCount: UInt64, passCount: UInt64, lastPassAgeSeconds: Double?) {
+        self.byteCount = byteCount
+        self.passCount = passCount
+        self.lastPassAgeSeconds = lastPassAgeSeconds
     }
 }
 
@@ -94,7 +113,7 @@ public struct ServerStatus: Sendable {
         json.field("durable_position", head.position)
         json.field("segments", size.segmentCount)
         json.field("bytes", size.byteCount)
-        json.field("state", holdName ?? "ok")
+        json.field("state", holdName ?? (size.damage.isEmpty ? "ok" : "degraded"))
         json.field("ledger", head.ledger.description)
         json.field("batches", head.size)
         json.field("root", head.root.description)
@@ -111,9 +130,24 @@ public struct ServerStatus: Sendable {
             json.closeObject()
         }
         json.closeObject()
+        if !size.damage.isEmpty { writeDamage(to: &json) }
         json.field("postgres_state", postgresState)
         if let postgres { json.field("postgres", postgres) }
         json.closeObject()
+    }
+
+    private func writeDamage(to json: inout JSONWriter) {
+        json.key("damage")
+        json.openArray()
+        for damage in size.damage {
+            json.openObject()
+            json.field("file", damage.file)
+            json.field("offset", damage.offset)
+            json.field("position", damage.position)
+            json.field("what", damage.what)
+            json.closeObject()
+        }
+        json.closeArray()
     }
 }
 

@@ -42,7 +42,7 @@ enum BackupPlace {
                 }
             }
         }
-        let ledger = try? LogReader.open(folder: settings.dataFolder).ledger
+        let ledger = try? LogReader.open(folder: settings.dataFolder, acceptsDamage: true).ledger
         guard let newest = try BackupSource.newest(in: try storage(trimmed), of: ledger) else {
             throw BackupError.notFound(
                 "\(trimmed) is no backup, and has none of this ledger; see `daybook backup list`")

@@ -60,7 +60,8 @@ struct CommandFailure: Error {
                 .corrupt,
                 "the log is corrupt: \(corruption.file) at offset \(corruption.offset): "
                     + "\(corruption.what); everything below position \(corruption.position) can "
-                    + "be read; copy the folder, then see `daybook log repair --help`")
+                    + "be read, but for what `daybook log verify` names besides; copy the folder, "
+                    + "then see `daybook log repair --help`")
         case .locked(let holder):
             self.init(
                 .failed, "another process has the ledger (\(holder)); wait for it, or stop it")

@@ -182,12 +182,12 @@ final class Composition: Sendable {
 }
 
 extension SegmentLog {
-    fileprivate var sizeForStatus: LogSize {
+    var sizeForStatus: LogSize {
         let size = size
         var figures = LogSize(segmentCount: size.segments, byteCount: size.bytes)
         figures.writes = activity.writes
         figures.readFailureCount = activity.readFailureCount
-        figures.damagedRangeCount = recovery.damage.count
+        figures.damage = recovery.damage
         return figures
     }
 }

@@ -75,7 +75,7 @@ final class PostgresPlace: Sendable {
     static func checkpointsAtRest(_ settings: Settings) -> [String: Checkpoint]? {
         if let found = checkpoints(settings) { return found.places }
         guard settings.postgresTarget == "embedded",
-            let ledger = try? LogReader.open(folder: settings.dataFolder).durable.ledger
+            let ledger = ledger(settings)
         else { return nil }
         let folder = clusterFolder(settings, ledger: ledger)
         guard access(folder, F_OK) == 0 else { return nil }
@@ -89,7 +89,7 @@ final class PostgresPlace: Sendable {
     static func checkpoints(
         _ settings: Settings
     ) -> (conninfo: String, places: [String: Checkpoint])? {
-        guard let ledger = try? LogReader.open(folder: settings.dataFolder).durable.ledger,
+        guard let ledger = ledger(settings),
             let conninfo = runningConninfo(settings, ledger: ledger),
             let connection = try? PostgresConnection(.init(conninfo: conninfo)),
             let rows = try? connection.query(
@@ -114,10 +114,14 @@ final class PostgresPlace: Sendable {
         return (conninfo, places)
     }
 
+    /// The ledger of the log, which may be damaged: whose it is stands in any segment.
+    private static func ledger(_ settings: Settings) -> LedgerID? {
+        try? LogReader.open(folder: settings.dataFolder, acceptsDamage: true).durable.ledger
+    }
+
     /// The conninfo of a Postgres that runs, as far as is known without asking it.
     static func conninfo(_ settings: Settings) -> String? {
-        guard let ledger = try? LogReader.open(folder: settings.dataFolder).durable.ledger
-        else { return nil }
+        guard let ledger = ledger(settings) else { return nil }
         return runningConninfo(settings, ledger: ledger)
     }
 

@@ -1,7 +1,8 @@
 import DaybookLog
-import DaybookSegments
 import TestSupport
 import Testing
+
+@testable import DaybookSegments
 
 @Suite("Damaged and foreign segments")
 struct DamageTests {
@@ -142,5 +143,126 @@ struct DamageTests {
         #expect(values == Array(0..<6))
         #expect(throws: LogError.self) { try LogReader.open(folder: folder.path + "/none") }
         try log.close()
+    }
+}
+
+@Suite("What is left of a damaged log")
+struct SalvageTests {
+    private func log(_ blockCount: Int = 9) throws -> MemoryDisk {
+        let disk = MemoryDisk()
+        let log = try Sample.open(disk)
+        for number in 0..<blockCount {
+            if number > 0, number.isMultiple(of: 3) { try log.roll(to: Sample.schema) }
+            try Sample.append(log)
+        }
+        try log.close()
+        return disk
+    }
+
+    private func corruption(_ disk: MemoryDisk) throws -> Corruption {
+        let error = #expect(throws: LogError.self) { try Sample.open(disk) }
+        guard case .corrupt(let corruption)? = error else { throw error ?? .closed }
+        return corruption
+    }
+
+    @Test("A missing segment is named, with the first position that is missing")
+    func missing() throws {
+        for base in [Position(0), 9] {
+            let disk = try log()
+            let name = SegmentFile.name(basePosition: base)
+            disk.files[name] = nil
+            let found = try corruption(disk)
+            #expect(found.file == name && found.position == base && found.offset == 0)
+        }
+    }
+
+    @Test("What stands before a segment that is lost, damaged or foreign can be read; no more")
+    func readable() throws {
+        let whole = try log()
+        let name = SegmentFile.name(basePosition: 9)
+        let (lost, damaged, foreign) = (
+            MemoryDisk(files: whole.files), MemoryDisk(files: whole.files),
+            MemoryDisk(files: whole.files)
+        )
+        lost.files[name] = nil
+        damaged.files[name]?[60] ^= 1
+        foreign.files[name] = try log().files[name]
+        for disk in [lost, damaged, foreign] {
+            let reader = try LogReader(disk: disk)
+            #expect(reader.durable.position == 9)
+            #expect(reader.corruption == (try corruption(disk)))
+            #expect(
+                try Sample.values(from: 0, end: 9) { position throws(LogError) in
+                    try reader.blocks(from: position, byteLimit: 1)
+                } == Array(0..<9))
+            #expect(throws: LogError.self) { try reader.blocks(from: 9, byteLimit: 1) }
+        }
+    }
+
+    @Test("The stranger among two segments is the one that the head file does not know")
+    func stranger() throws {
+        let disk = try log(6)
+        disk.files[Sample.firstSegment] = try log(6).files[Sample.firstSegment]
+        let found = try corruption(disk)
+        #expect(found.file == Sample.firstSegment && found.position == 0)
+        #expect(throws: LogError.self) { try LogReader(disk: disk) }
+    }
+
+    @Test("Blocks behind a damaged header in a sealed segment stay readable")
+    func behindTheHeader() throws {
+        let disk = try log()
+        let name = SegmentFile.name(basePosition: 9)
+        let bytes = try #require(disk.files[name])
+        let block = try #require(bytes.firstRange(of: Array("DAYBKBLK".utf8))).lowerBound - 8
+        for place in [block, block + 4, block + 9, block + 100] {
+            for isFooterLost in [false, true] {
+                let damaged = MemoryDisk(files: disk.files)
+                damaged.files[name]?[place] ^= 2
+                if isFooterLost { damaged.files[name]?[bytes.count - 1] ^= 2 }
+                let log = try Sample.open(damaged)
+                #expect(log.recovery.damage.count == (isFooterLost ? 1 : 0))
+                #expect(try Sample.values(log, from: 12) == Array(12..<27))
+                let error = #expect(throws: LogError.self) {
+                    try log.blocks(from: 10, byteLimit: 1)
+                }
+                guard case .corrupt(let found)? = error else { throw error ?? .closed }
+                #expect(found.offset == UInt64(block) && found.position == 9)
+            }
+        }
+    }
+
+    @Test("Fault 13: a bad footer keeps no start, costs no row, is kept aside and written anew")
+    func badFooter() throws {
+        let disk = try log()
+        let name = SegmentFile.name(basePosition: 9)
+        let whole = try #require(disk.files[name])
+        let footer = try #require(whole.firstRange(of: Array("DAYBKFTR".utf8))).lowerBound - 8
+        for place in footer..<whole.count {
+            let damaged = MemoryDisk(files: disk.files)
+            damaged.files[name]?[place] ^= 0x20
+            let bad = try #require(damaged.files[name])
+            #expect(try LogVerifier.run(disk: damaged).problems.map(\.segment) == [name])
+            let log = try Sample.open(damaged)
+            #expect(log.recovery.damage == [] && log.recovery.cut == nil)
+            #expect(try Sample.values(log) == Array(0..<27))
+            #expect(damaged.files[name] == whole)
+            #expect(damaged.files["\(name).torn-\(footer)"] == Array(bad[footer...]))
+            #expect(try LogVerifier.run(disk: damaged).isSound)
+        }
+    }
+
+    @Test("A tail that cannot be kept aside is not cut, and no part of a copy is left")
+    func noRoomToKeep() throws {
+        let disk = try log(2)
+        disk.files[Sample.firstSegment]? += Array(repeating: 7, count: 100)
+        let files = disk.files
+        for free in [0, 50, 99] {
+            disk.state.withLock { $0.freeByteCount = free }
+            let error = #expect(throws: LogError.self) { try Sample.open(disk) }
+            guard case .diskFull? = error else { throw error ?? .closed }
+            #expect(disk.files == files)
+        }
+        disk.state.withLock { $0.freeByteCount = 100 + Attestation.frameByteCount }
+        #expect(try Sample.values(try Sample.open(disk)) == Array(0..<6))
     }
 }

@@ -21,7 +21,7 @@ enum Sample {
     }
 
     static func open(
-        _ disk: MemoryDisk, segmentByteCount: UInt64 = 1 << 20
+        _ disk: any LogDisk, segmentByteCount: UInt64 = 1 << 20
     ) throws(LogError) -> SegmentLog {
         try SegmentLog(disk: disk, options: options(segmentByteCount: segmentByteCount))
     }

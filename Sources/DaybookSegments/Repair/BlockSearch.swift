@@ -23,7 +23,6 @@ struct BlockSearch {
     private let segment: SegmentFile
     private let storedName: String
     private let window: FileWindow
-    private let byteCount: UInt64
     private(set) var runs: [Run] = []
 
     /// Searches all of a segment from `offset` on.
@@ -33,12 +32,13 @@ struct BlockSearch {
         self.segment = segment
         self.storedName = storedName
         window = FileWindow(file)
-        byteCount = try file.byteCount()
+        let byteCount = try file.byteCount()
+        let search = FrameSearch(file)
         var place = offset
         while place < byteCount {
             if let end = try end(ofFrameAt: place) {
                 place = end
-            } else if let next = try nextTag(from: place + 1) {
+            } else if let next = try search.next(from: place + 1, to: byteCount) {
                 place = next
             } else {
                 return
@@ -104,25 +104,5 @@ struct BlockSearch {
         let block = try BlockBody.decode(stored, header: header, of: segment)
         let entries = try BlockBody.summaries(of: block, header: header)
         return (header, ScannedBlock(header: header, block: block, entries: entries))
-    }
-
-    /// The start of the next frame that has one of our tags, from `offset` on.
-    private func nextTag(from offset: UInt64) throws -> UInt64? {
-        let tag = Array("DAYBK".utf8)
-        let step = 1 << 16
-        var place = offset + 8
-        while place < byteCount {
-            let bytes = try window.bytes(at: place, count: step + tag.count)
-            let isLast = bytes.count < step + tag.count
-            var index = 0
-            while index + tag.count <= bytes.count {
-                guard let found = bytes[index...].firstIndex(of: tag[0]) else { break }
-                if bytes[found...].starts(with: tag) { return place + UInt64(found) - 8 }
-                index = found + 1
-            }
-            if isLast { return nil }
-            place += UInt64(step)
-        }
-        return nil
     }
 }

@@ -21,9 +21,10 @@ struct MetricsRoute: Sendable {
     func respond(to request: Request, context: ServerContext) -> Response {
         var metrics = MetricsText()
         let status = ledger.status
-        writeLog(status, logSize(), to: &metrics)
+        let size = logSize()
+        writeLog(status, size, to: &metrics)
         writeRows(status.counts, to: &metrics)
-        writeLedger(status, to: &metrics)
+        writeLedger(status, isDamaged: !size.damage.isEmpty, to: &metrics)
         writeSnapshots(status, to: &metrics)
         writeProjections(end: status.head.position, to: &metrics)
         writeBackups(backups.status, to: &metrics)
@@ -77,8 +78,8 @@ struct MetricsRoute: Sendable {
         metrics.metric("daybook_log_bytes", .gauge, "Bytes of the log's segments.", size.byteCount)
         metrics.metric(
             "daybook_log_damaged_ranges", .gauge,
-            "Damaged ranges of sealed segments that were found at the start.",
-            size.damagedRangeCount)
+            "Damaged ranges of sealed segments, found at the start or by the scrub.",
+            size.damage.count)
         metrics.metric(
             "daybook_log_read_failures_total", .counter,
             "Reads of the log that met damage or an error, \(MetricsRoute.since).",
@@ -86,6 +87,22 @@ struct MetricsRoute: Sendable {
         metrics.histogram(
             "daybook_sync_seconds",
             "Seconds that writing and syncing a group took, \(MetricsRoute.since).", size.writes)
+        if let scrub = size.scrub { write(scrub, to: &metrics) }
+    }
+
+    /// Left out where there is no scrub; the age until a pass has ended.
+    private func write(_ scrub: ScrubFigures, to metrics: inout MetricsText) {
+        metrics.metric(
+            "daybook_scrub_bytes_total", .counter,
+            "Bytes of sealed segments read and checked, \(MetricsRoute.since).", scrub.byteCount)
+        metrics.metric(
+            "daybook_scrub_passes_total", .counter,
+            "Passes over all sealed segments, \(MetricsRoute.since).", scrub.passCount)
+        if let age = scrub.lastPassAgeSeconds {
+            metrics.metric(
+                "daybook_scrub_last_pass_age_seconds", .gauge,
+                "Seconds since a pass over all sealed segments ended.", Int(age))
+        }
     }
 
     /// Tables are all there from the start, with zeros. A code that no row had is left out: with
@@ -110,15 +127,17 @@ struct MetricsRoute: Sendable {
             })
     }
 
-    private func writeLedger(_ status: LedgerStatus, to metrics: inout MetricsText) {
+    private func writeLedger(
+        _ status: LedgerStatus, isDamaged: Bool, to metrics: inout MetricsText
+    ) {
         let since = MetricsRoute.since
         metrics.metric(
             "daybook_ready", .gauge, "Whether batches are taken.", status.hold == nil ? 1 : 0)
-        let state = status.hold?.name ?? "ok"
+        let state = status.hold?.name ?? (isDamaged ? "degraded" : "ok")
         metrics.metric(
             "daybook_ledger_state", .gauge,
-            "1 for the state that the ledger is in, which is ok or what keeps it from appending.",
-            (["ok"] + LedgerStatus.Hold.names).map { ([("state", $0)], $0 == state ? 1 : 0) })
+            "1 for the state that the ledger is in: ok, degraded, or why it does not append.",
+            (["ok", "degraded"] + LedgerStatus.Hold.names).map { ([("state", $0)], $0 == state ? 1 : 0) })
         metrics.metric(
             "daybook_groups_total", .counter, "Groups written, each with one sync, \(since).",
             status.groupCount)

@@ -162,6 +162,14 @@ enum Schemas {
                                 ["position": .position, "lag": .count, "state": .text],
                                 optional: ["reason": .text]),
                         ], "postgres_state": .text,
+                ],
+                optional: [
+                    "damage": .list(
+                        .members(
+                            [
+                                "file": .text, "offset": .count, "position": .position,
+                                "what": .text,
+                            ]))
                 ]),
         "Health": .members(["status": .text]),
         "Catalog": .members(

@@ -26,7 +26,7 @@ struct AnchorReport {
         guard !names.isEmpty else { return nil }
         let files = try names.flatMap { try AnchorFile.all($0) }
         heads = files.map(\.anchor.head)
-        let log = try? LogReader.open(folder: settings.dataFolder)
+        let log = try? LogReader.open(folder: settings.dataFolder, acceptsDamage: true)
         if let log, let stranger = files.first(where: { $0.anchor.head.ledger != log.ledger }) {
             throw CommandFailure(
                 .usage,

@@ -39,7 +39,7 @@ struct LedgerCreate: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
-        if let present = try? LogReader.open(folder: settings.dataFolder) {
+        if let present = try? LogReader.open(folder: settings.dataFolder, acceptsDamage: true) {
             throw CommandFailure(
                 .usage,
                 "\(settings.dataFolder) holds ledger \(present.ledger); name another folder with "

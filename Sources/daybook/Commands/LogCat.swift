@@ -47,9 +47,14 @@ struct LogCat: AsyncParsableCommand {
 
     func run() async throws {
         if follow { return try await followServer() }
-        let log = try LogReader.open(folder: settings.dataFolder)
+        let log = try LogReader.open(folder: settings.dataFolder, acceptsDamage: true)
         let end = min(to ?? .max, log.durable.position)
-        guard from < end else { return }
+        if from < end { try write(log, upTo: end) }
+        // All that is good was printed; what should follow is not there.
+        if let corruption = log.corruption, to ?? .max > end { throw LogError.corrupt(corruption) }
+    }
+
+    private func write(_ log: LogReader, upTo end: Position) throws {
         let filter = EventFilter(
             positions: from..<end, tables: table.map { [$0] }, verdict: wantedVerdict)
         var reader = EventReader(log, filter: filter)

@@ -16,7 +16,7 @@ struct LogInfo: ParsableCommand {
     var json = false
 
     func run() throws {
-        let log = try LogReader.open(folder: settings.dataFolder)
+        let log = try LogReader.open(folder: settings.dataFolder, acceptsDamage: true)
         let head = log.durable
         let segments = log.segments
         let byteCount = segments.reduce(0) { $0 + $1.byteCount }

@@ -30,12 +30,20 @@ struct LogVerify: ParsableCommand {
             """)
     var key: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How many threads read. Default: as many as there are cores.", valueName: "threads"))
+    var jobs: Int?
+
     @OptionGroup var settings: Settings
 
     @Flag(help: "Print one JSON object.")
     var json = false
 
     func validate() throws {
+        guard (1...256).contains(jobs ?? 1) else {
+            throw ValidationError("--jobs is a number from 1 to 256.")
+        }
         guard key == nil || !anchor.isEmpty else {
             throw ValidationError("--key is for anchors; say which with --anchor.")
         }
@@ -44,7 +52,7 @@ struct LogVerify: ParsableCommand {
     func run() throws {
         let anchors = try AnchorReport(anchor, key: key, settings)
         let found = try LogVerifier.run(
-            folder: settings.dataFolder, anchors: anchors?.heads ?? []
+            folder: settings.dataFolder, anchors: anchors?.heads ?? [], jobs: jobs
         ) { done, all in
             Console.progress("verify: \(all == 0 ? 100 : done * 100 / all) %")
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DaybookSegments
 import DaybookServer
 import Foundation
 import Logging
@@ -30,12 +31,14 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup(title: "Backups") var backups: BackupOptions
     @OptionGroup(title: "Anchors") var anchors: AnchorOptions
     @OptionGroup(title: "Limits") var limits: RateLimitOptions
+    @OptionGroup(title: "The log") var scrub: ScrubOptions
 
     func validate() throws {
         _ = try address()
         _ = try limits.limiter()
         _ = try anchors.plan()
         _ = try backups.plan(settings)
+        _ = try scrub.plan()
     }
 
     func run() async throws {
@@ -51,15 +54,18 @@ struct Serve: AsyncParsableCommand {
         _ = try KeyChanges.file(settings).list()
         let composition = try Composition.open(settings, logger: logger)
         let socket = LocalSocket(dataFolder: settings.dataFolder)
+        let scrubber = try LogScrubber(scrub, of: composition)
+        scrubber?.start()
         let result: Result<Void, any Error>
         do {
             try await serve(
-                composition, reload, host: host, port: port, socket: socket.prepare())
+                composition, scrubber, reload, host: host, port: port, socket: socket.prepare())
             result = .success(())
         } catch {
             result = .failure(error)
         }
         socket.remove()
+        if let scrubber { try await offPool { scrubber.stop() } }
         do {
             try await composition.close()
         } catch {
@@ -74,8 +80,8 @@ struct Serve: AsyncParsableCommand {
     }
 
     private func serve(
-        _ composition: Composition, _ reload: ReloadSignal, host: String, port: Int,
-        socket: String
+        _ composition: Composition, _ scrubber: LogScrubber?, _ reload: ReloadSignal,
+        host: String, port: Int, socket: String
     ) async throws {
         let logger = composition.logger
         composition.projections.start()
@@ -85,6 +91,9 @@ struct Serve: AsyncParsableCommand {
         let keeper = try backupKeeper(composition)
         var parts = composition.serverParts(keys: keys, backups: keeper)
         try door.apply(to: &parts)
+        if let scrubber {
+            parts.logSize = { [log = composition.log] in scrubber.add(to: log.sizeForStatus) }
+        }
         parts.limiter = try limits.limiter()
         await record(parts.keyRegistry, logger)
         let server = LedgerServer(parts)

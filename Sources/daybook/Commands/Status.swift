@@ -32,7 +32,7 @@ struct Status: AsyncParsableCommand {
 
     /// Without a server: the log by itself, and the checkpoints that Postgres has. Blocks.
     private func offlineStatus() throws -> String {
-        let log = try LogReader.open(folder: settings.dataFolder)
+        let log = try LogReader.open(folder: settings.dataFolder, acceptsDamage: true)
         let lock = try? DirectoryLock(folder: settings.dataFolder)
         defer { withExtendedLifetime(lock) {} }
         let catalog = try CatalogLoader.load(folder: settings.catalogFolder() + "/projections")
@@ -42,10 +42,11 @@ struct Status: AsyncParsableCommand {
             ? PostgresPlace.checkpoints(settings)?.places
             : PostgresPlace.checkpointsAtRest(settings)
         let names = catalog.tables.map(\.name) + catalog.aggregates.map(\.name) + ["audit"]
+        var size = LogSize(
+            segmentCount: segments.count, byteCount: segments.reduce(0) { $0 + $1.byteCount })
+        size.damage = log.damage + (log.corruption.map { [$0] } ?? [])
         let status = ServerStatus(
-            head: log.durable, dictionary: catalog.version, hold: nil,
-            size: LogSize(
-                segmentCount: segments.count, byteCount: segments.reduce(0) { $0 + $1.byteCount }),
+            head: log.durable, dictionary: catalog.version, hold: nil, size: size,
             projections: names.sorted().map { name in
                 let held = found?[name]?.pauseReason
                 return ProjectionStatus(
@@ -66,6 +67,12 @@ struct Status: AsyncParsableCommand {
             let state: String
             let reason: String?
         }
+        struct Damage: Decodable {
+            let file: String
+            let offset: UInt64
+            let position: Int64
+            let what: String
+        }
         let durable_position: Int
         let segments: Int
         let bytes: Int
@@ -74,6 +81,15 @@ struct Status: AsyncParsableCommand {
         let projections: [String: Projection]
         let postgres: String?
         let postgres_state: String
+        let damage: [Damage]?
+
+        /// A line for each damaged range.
+        private var damageText: String {
+            (damage ?? []).map {
+                "  damaged: \($0.file) at offset \($0.offset), position \($0.position): "
+                    + "\($0.what)\n"
+            }.joined()
+        }
 
         var description: String {
             let width = projections.keys.map(\.count).max() ?? 0
@@ -85,6 +101,7 @@ struct Status: AsyncParsableCommand {
             return """
                 ledger \(ledger): \(state)
                 log: next position \(durable_position), \(segments) segments, \(bytes) bytes
+                \(damageText)\
                 postgres \(postgres_state): \(postgres ?? "")
                 projections:
                 \(lines.joined())
