@@ -159,6 +159,14 @@ extension CrashDisk {
     /// Begins a record of the calls to come.
     public func startRecord() { state.withLock { $0.record = [] } }
 
+    /// The calls since `startRecord`; no more are recorded.
+    public func endRecord() -> [CallRecord] {
+        state.withLock { state in
+            defer { state.record = nil }
+            return state.record ?? []
+        }
+    }
+
     /// The calls since `startRecord`.
     public var record: [CallRecord] { state.withLock { $0.record ?? [] } }
 

@@ -43,6 +43,8 @@ extension Simulation {
     private func loseLast(_ log: SegmentLog) {
         let isAttested = model.attestedCount == model.entries.count
         if isAttested, case .rot = wound { return }
+        // The head file survives a kill, and knew of it.
+        if headWitness == model.position { return }
         // The last group, which is the last block unless groups are as small as batches. A write
         // that went astray takes the block with it that it fell on; only the one before the last
         // has no more witness then.

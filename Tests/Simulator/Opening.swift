@@ -11,6 +11,7 @@ extension Simulation {
         struckCount = disk.firedCount
         if isPowerLoss {
             tally.count(.crash)
+            headWitness = nil
             let loss = disk.crash(using: &dice)
             tally.count(.sectorDropped, loss.droppedCount)
             tally.count(.sectorTrashed, loss.trashedCount)
@@ -33,6 +34,7 @@ extension Simulation {
         (log, ledger) = (nil, nil)
         waiting = []
         isConfirmPending = false
+        wasKilledIdle = false
     }
 
     /// Starts the process, whatever it takes, and compares what it serves with the model.
@@ -49,6 +51,7 @@ extension Simulation {
                 disk.spaceByteCount = .max
             }
             if try isOpened(attempt) { return }
+            wasKilledIdle = false
         }
         throw Violation(description: "the log does not open, and nothing is wrong with the disk")
     }
@@ -87,6 +90,7 @@ extension Simulation {
         }
         if hadTemporary { tally.count(.tmpRemoved) }
         mayLoseLast = false
+        firedAtOpening = disk.firedCount
         if case .lie(_, _, isShown: true) = wound { wound = nil }
         try requireHead()
         return true
@@ -115,8 +119,6 @@ extension Simulation {
     /// Durable bytes are missing or damaged, the log says. Is it so, and does it say where?
     private func takeHalt(_ corruption: Corruption, isUnchanged: Bool) throws {
         tally.count(.halted)
-        let isForked = corruption.what.contains("another root")
-        if isForked { tally.count(.haltedForked) }
         if corruption.what.contains("the head file is") { tally.count(.haltedByHead) }
         if corruption.what.contains("a later block is") { tally.count(.haltedByLater) }
         if corruption.what.contains("an attestation is") { tally.count(.haltedByAttestation) }
@@ -156,6 +158,7 @@ extension Simulation {
         uncertain = []
         history = []
         mayLoseLast = false
+        headWitness = nil
         surroundings.checkpoint = nil
     }
 
@@ -167,9 +170,14 @@ extension Simulation {
         options.recentByteCount = dice.once(in: 2) ? 4096 : 0
         options.random = { surroundings.dice.next() }
         if dice.once(in: 2) { options.askCheckpoint = { surroundings.checkpoint } }
-        let log = try SegmentLog(disk: disk, options: options)
+        let log = try recorded { () throws(LogError) in
+            try SegmentLog(disk: disk, options: options)
+        }
         self.log = log
         count(log.recovery)
+        if wasKilledIdle, wound == nil, log.recovery.cut != nil {
+            try fail("killed between two calls, and there was a torn tail")
+        }
         forgetCutWound()
         isServing = true
         try compare(log)
@@ -195,6 +203,22 @@ extension Simulation {
         }
         model.clockOffset = surroundings.wall - surroundings.boot
         if model.entries.isEmpty, !disk.isDead { try compare(log) }
+    }
+
+    /// Opens the log, and counts the footers that it makes up for: they go into segments that are
+    /// not the newest.
+    private func recorded(
+        _ open: () throws(LogError) -> SegmentLog
+    ) throws(LogError) -> SegmentLog {
+        let newest = segmentNames.last
+        disk.startRecord()
+        defer {
+            let footers = disk.endRecord().count {
+                $0.call == .write && $0.file.hasSuffix(".lz4") && $0.file != newest
+            }
+            tally.count(.sealedLater, footers)
+        }
+        return try open()
     }
 
     private func count(_ report: RecoveryReport) {

@@ -42,6 +42,13 @@ final class Simulation {
     var mayLoseLast = false
     /// Whether the log was open when an attempt to start failed.
     var isServing = false
+    /// Whether the process was killed between two calls: then there is no torn tail.
+    var wasKilledIdle = false
+    /// What the head file in the cache is known to say: the position after the last group that was
+    /// written while nothing failed. Nil after a power loss.
+    var headWitness: Position?
+    /// So many faults had struck when the log was opened.
+    var firedAtOpening = 0
     /// So many faults had struck when the process ended last.
     var struckCount = 0
     /// What was found wrong where it could not be thrown.
@@ -90,7 +97,10 @@ final class Simulation {
         case ..<888: try roll()
         case ..<918: writeBack()
         case ..<933: noteCheckpoint()
-        case ..<949: try down(afterPowerLoss: dice.once(in: 2))
+        case ..<949:
+            let isPowerLoss = dice.once(in: 2)
+            try down(afterPowerLoss: isPowerLoss)
+            wasKilledIdle = !isPowerLoss && wound == nil
         case ..<968: layFault()
         case ..<984: turnSpace()
         case ..<992: lie()

@@ -33,6 +33,10 @@ extension Simulation {
             return
         }
         try require(uncertain.isEmpty, "an outcome is unknown, and the ledger goes on")
+        if model.entries.count > before {
+            let isSure = disk.firedCount == firedAtOpening && disk.spaceByteCount == .max
+            headWitness = isSure ? model.position : nil
+        }
         try requireHead()
     }
 

@@ -26,7 +26,7 @@ public struct Tally: Sendable, Equatable {
         case unknownWas = "unknown was there", unknownWasNot = "unknown was absent"
         case syncFailed = "sync failed", openFailed = "open failed, and again"
         case cut = "torn tail cut", rewritten = "tail rewritten", tmpRemoved = "tmp removed"
-        case sealedLater = "segment sealed later", halted = "halted", haltedForked = "halted: fork"
+        case sealedLater = "segment sealed later", halted = "halted"
         case haltedByHead = "halted by the head file", haltedByLater = "halted by a later block"
         case haltedByAttestation = "halted by an attestation"
         case haltedByCheckpoint = "halted by a checkpoint"

@@ -67,6 +67,7 @@ extension Simulation {
         switch dice.below(8) {
         case 0: rot(Simulation.headName)
             tally.count(.rotHead)
+            headWitness = nil
         case 1 where segments.count > 1:
             rot(segments[dice.below(segments.count - 1)])
             tally.count(.rotSealed)
