@@ -49,7 +49,8 @@ extension Integration {
                 try binary,
                 [
                     new, "\(packageRoot)/Tests/Fuzz/corpus/\(target)", "-max_len=65536",
-                    "-timeout=60", "-rss_limit_mb=2048", "-malloc_limit_mb=512",
+                    "-entropic_scale_per_exec_time=1", "-timeout=60", "-rss_limit_mb=2048",
+                    "-malloc_limit_mb=512",
                     "-max_total_time=\(seconds)", "-print_final_stats=1",
                     "-dict=\(packageRoot)/Tests/Fuzz/words/\(target)",
                     "-artifact_prefix=\(folder.path)/",
