@@ -22,7 +22,7 @@ extension Integration {
 
         @Test(
             "Fuzzers run from their corpora without a finding, and are not idle",
-            arguments: [["block", "json"], ["csv", "avro"], ["dictionary"]])
+            arguments: [["block", "json"], ["csv", "avro"], ["dictionary", "frame"]])
         func clean(targets: [String]) throws {
             let seconds = 21
             let started = try targets.map { (name: $0, run: try start($0, seconds: seconds)) }
