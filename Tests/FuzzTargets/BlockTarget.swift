@@ -13,6 +13,11 @@ enum BlockTarget {
         case folder, repaired, contents, frames, lz4, schema, records
     }
 
+    /// Whether an input is of a mode that opens no log.
+    static func isPiece(_ bytes: [UInt8]) -> Bool {
+        Mode(rawValue: (bytes.first ?? 0) & 7).map { $0.rawValue >= Mode.frames.rawValue } ?? false
+    }
+
     static func run(_ input: inout FuzzInput) throws {
         switch Mode(rawValue: input.byte() & 7) ?? .repaired {
         case .folder: try LogCheck.run(folder(&input, []))

@@ -12,6 +12,7 @@ public enum FuzzSeeds {
     ) throws -> [(name: String, bytes: [UInt8])] {
         switch target {
         case .block: try BlockSeeds.make(golden: golden)
+        case .frame: try BlockSeeds.make(golden: golden).filter { BlockTarget.isPiece($0.bytes) }
         case .json: texts(json, choices: [0x00, 0x01, 0x02, 0x03, 0x04, 0x80, 0x82, 0x83])
         case .csv: texts(csv, choices: [0x00, 0x10, 0x20, 0x02, 0x12, 0x22, 0x30, 0x03, 0x14])
         case .avro: try AvroSeeds.make()

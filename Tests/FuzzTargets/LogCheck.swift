@@ -55,7 +55,7 @@ enum LogCheck {
         let reader: LogReader
         do {
             reader = try LogReader(disk: FuzzDisk(files))
-        } catch is LogError {
+        } catch {
             return
         }
         _ = reader.segments

@@ -22,7 +22,7 @@ extension Integration {
 
         @Test(
             "Fuzzers run from their corpora without a finding, and are not idle",
-            arguments: [["block", "json"], ["csv", "avro"], ["dictionary"]])
+            arguments: [["block", "json"], ["csv", "avro"], ["dictionary", "frame"]])
         func clean(targets: [String]) throws {
             let seconds = 21
             let started = try targets.map { (name: $0, run: try start($0, seconds: seconds)) }
@@ -49,7 +49,8 @@ extension Integration {
                 try binary,
                 [
                     new, "\(packageRoot)/Tests/Fuzz/corpus/\(target)", "-max_len=65536",
-                    "-timeout=60", "-rss_limit_mb=2048", "-malloc_limit_mb=512",
+                    "-entropic_scale_per_exec_time=1", "-timeout=60", "-rss_limit_mb=2048",
+                    "-malloc_limit_mb=512",
                     "-max_total_time=\(seconds)", "-print_final_stats=1",
                     "-dict=\(packageRoot)/Tests/Fuzz/words/\(target)",
                     "-artifact_prefix=\(folder.path)/",
