@@ -265,4 +265,23 @@ struct SalvageTests {
         disk.state.withLock { $0.freeByteCount = 100 + Attestation.frameByteCount }
         #expect(try Sample.values(try Sample.open(disk)) == Array(0..<6))
     }
+
+    @Test("Evidence is found wherever it stands, over the edge of what is read at once too")
+    func evidenceAnywhere() throws {
+        let disk = try log(1)
+        let name = Sample.firstSegment
+        let bytes = try #require(disk.files[name])
+        let (segment, _) = try SegmentFile.open(name, on: disk)
+        let attestation = bytes.suffix(Attestation.frameByteCount)
+        var damaged = Array(bytes.dropLast(Attestation.frameByteCount))
+        damaged[Int(segment.blocksOffset) + 240] ^= 1
+        // The rest of the file is looked through in pieces of 64 KiB.
+        let edge = (1 << 16) + Int(segment.blocksOffset) - damaged.count
+        for gap in [0, 1, 1000] + Array((edge - 20)...(edge + 4)) {
+            let noise = Array(repeating: UInt8(68), count: gap)
+            let other = MemoryDisk(files: [name: damaged + noise + attestation])
+            let found = try corruption(other)
+            #expect(found.what.contains("an attestation") && found.position == 0, "\(gap)")
+        }
+    }
 }

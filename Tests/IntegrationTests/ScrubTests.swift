@@ -77,7 +77,7 @@ extension Integration {
         }
 
         @Test(
-            "Fault 12: rot in an old segment of a running server: degraded in seconds, appends go on")
+            "Fault 12: rot in an old segment of a running server: degraded soon, appends go on")
         func degraded() async throws {
             try await withSealedSegment { daybook in
                 try await wait("a clean pass") {
@@ -112,7 +112,8 @@ extension Integration {
                 #expect(answer.status == 200, "\(answer.text)")
                 let end = try daybook.status().durable_position
                 let next = found.position + 10
-                let below = try await daybook.client.get("/v1/events?from=0&limit=\(found.position)")
+                let below = try await daybook.client.get(
+                    "/v1/events?from=0&limit=\(found.position)")
                 #expect(below.text.split(separator: "\n").count == found.position)
                 let above = try await daybook.client.get("/v1/events?from=\(next)")
                 #expect(above.text.split(separator: "\n").count == end - next)

@@ -136,8 +136,10 @@ struct MetricsRoute: Sendable {
         let state = status.hold?.name ?? (isDamaged ? "degraded" : "ok")
         metrics.metric(
             "daybook_ledger_state", .gauge,
-            "1 for the state that the ledger is in: ok, degraded, or why it does not append.",
-            (["ok", "degraded"] + LedgerStatus.Hold.names).map { ([("state", $0)], $0 == state ? 1 : 0) })
+            "1 for the state of the ledger: ok, degraded, or why it does not append.",
+            (["ok", "degraded"] + LedgerStatus.Hold.names).map {
+                ([("state", $0)], $0 == state ? 1 : 0)
+            })
         metrics.metric(
             "daybook_groups_total", .counter, "Groups written, each with one sync, \(since).",
             status.groupCount)
