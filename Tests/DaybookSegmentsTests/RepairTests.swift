@@ -1,4 +1,3 @@
-import Avro
 import DaybookLog
 import Synchronization
 import Testing

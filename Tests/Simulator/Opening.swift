@@ -45,6 +45,8 @@ extension Simulation {
         if !isLast, dice.once(in: 4) { hurt() }
         mayLoseLast = isHurt
         for attempt in 0..<8 {
+            // The power may have gone since, and shown what the drive had lied about.
+            mayLoseLast = mayLoseLast || isHurt
             if attempt < 3, !isLast, dice.once(in: 5) { layFault() }
             if attempt >= 3 {
                 disk.clearFaults()

@@ -126,8 +126,8 @@ struct LogRepairCommand: ParsableCommand {
         }
         Console.write(
             "\(plan.untouchedPosition) events \(apply ? "stayed" : "stay") as they are, "
-                + "\(saved) \(apply ? "were" : "can be") saved, \(lost) \(apply ? "are" : "would be")"
-                + " recorded as lost\n")
+                + "\(saved) \(apply ? "were" : "can be") saved, \(lost) "
+                + "\(apply ? "are" : "would be") recorded as lost\n")
         guard apply else { return }
         for name in plan.replacedFiles {
             Console.write("kept: log/\(name).repaired-*\n")
