@@ -22,7 +22,7 @@ public final class Ledger: LedgerService {
     private let snapshots: SnapshotThread
     private let store: KeyStore
     private let writer: Writer
-    private let threads: (writer: Thread, snapshots: Thread)
+    private let threads: (writer: WorkerThread, snapshots: WorkerThread)
     private let isClosed = Monitor(false)
 
     /// Opens the ledger, takes up the keys from their snapshot and the log's tail, and starts the
@@ -59,7 +59,8 @@ public final class Ledger: LedgerService {
             snapshots: StoredSnapshots(snapshots, view), sequencer: sequencer)
         // Snapshots may come later; batches wait for the writer.
         threads = (
-            Thread { [writer] in writer.run() }, Thread(niceness: 10) { snapshots.run() }
+            WorkerThread { [writer] in writer.run() },
+            WorkerThread(niceness: 10) { snapshots.run() }
         )
     }
 
@@ -216,6 +217,13 @@ public final class Ledger: LedgerService {
     /// Seen by the writer before its next group.
     public func confirmClock() { progress.update { $0.isClockConfirmed = true } }
 
+    /// Refuses every append from the next group on: what was made from the log proves that it lost
+    /// acknowledged batches, or is of another past. Retries and reads go on. For good: only another
+    /// start looks again.
+    ///
+    /// - Parameter reason: what contradicts what, for people.
+    public func stopAppends(reason: String) { progress.update { $0.contradiction = reason } }
+
     /// Put together from moments close to each other, not from one.
     public var status: LedgerStatus {
         let (state, batches, bytes) = queue.update { ($0.state, $0.itemCount, $0.byteCount) }
@@ -223,7 +231,8 @@ public final class Ledger: LedgerService {
         return LedgerStatus(
             head: engine.durable, catalogVersion: catalog.version, queuedBatchCount: batches,
             queuedByteCount: bytes, queueByteLimit: options.queueByteLimit,
-            hold: progress.hold ?? (state == .closing ? .closed : nil),
+            hold: progress.contradiction.map { .contradicted($0) } ?? progress.hold
+                ?? (state == .closing ? .closed : nil),
             snapshotPosition: snapshots.position, snapshotFault: snapshots.fault,
             snapshotAgeSeconds: snapshots.ageSeconds, snapshotFailureCount: snapshots.failureCount,
             groupCount: progress.groupCount, batchCount: progress.batchCount,

@@ -50,6 +50,9 @@ public struct LedgerStatus: Sendable, Equatable {
         case diskFull
         /// The log failed or is damaged; reads go on.
         case log(LogError)
+        /// What was made from the log proves that it lost acknowledged batches, or is of another
+        /// past: why. Appends stay refused until a restart finds nothing of the kind.
+        case contradicted(String)
         /// `close` was called.
         case closed
     }

@@ -90,6 +90,8 @@ struct Sequencer {
     let stored: any StoredBatches
     private(set) var keys: KeyState
     var clock: ClockGuard
+    /// Why the log is not what others made of it; nothing is appended to such a one.
+    var contradiction: String?
     /// The next batch's position.
     private(set) var position: Position
     /// The last batch's time.
@@ -165,6 +167,7 @@ struct Sequencer {
                 case .taken(let decision): return decision
                 }
             }
+            if let contradiction { throw .contradicted(contradiction) }
             if let jump = clock.jumpSeconds(reading) {
                 throw .clockHeld(jumpSeconds: jump)
             }

@@ -144,6 +144,8 @@ public enum LedgerError: Error, Equatable, Sendable {
     case rowsReferred(count: Int, first: [ReferringRow])
     /// The wall clock jumped; appends wait until it is right again or confirmed.
     case clockHeld(jumpSeconds: Int64)
+    /// The log is not what others made of it: why. Appends are refused, retries are still answered.
+    case contradicted(String)
     /// The batch was judged by another dictionary than the ledger now has.
     case dictionaryChanged
     /// The log under the ledger failed or is damaged.

@@ -16,6 +16,8 @@ final class Writer: @unchecked Sendable {
         var hold: LedgerStatus.Hold?
         /// Whether an operator took the clock for right since the writer looked last.
         var isClockConfirmed = false
+        /// Why the log is not what others made of it.
+        var contradiction: String?
         /// Whether any row was ever retracted.
         var hasRetractions: Bool
         /// Rows and groups, by what became of them.
@@ -121,6 +123,7 @@ final class Writer: @unchecked Sendable {
     /// Decides and writes one group, and answers it; false if nothing can be written any more.
     private func writeGroup() -> Bool {
         confirmClock()
+        sequencer.contradiction = progress.update { $0.contradiction }
         var builder = BlockBuilder(schema: engine.schema, capacity: options.groupByteLimit / 4)
         var group: [Waiting] = []
         var hold: LedgerStatus.Hold?

@@ -117,17 +117,17 @@ enum Checkpoints {
 
     /// Whether a checkpoint lies on the log's own history.
     ///
-    /// - Throws: `ProjectionFault.contradiction` if it is ahead of the log, or the log had another
-    ///   past at that position.
+    /// - Throws: `ProjectionFault.logContradicted` if it is ahead of the log, or the log had
+    ///   another past at that position.
     static func check(_ checkpoint: TreeHead, of name: String, source: any LogSource) throws {
         let durable = source.durable
         guard checkpoint.position <= durable.position else {
-            throw ProjectionFault.contradiction(
+            throw ProjectionFault.logContradicted(
                 "projection \(name) in Postgres is at position \(checkpoint.position), the log ends"
                     + " at \(durable.position): the log lost acknowledged data, or is an old copy")
         }
         guard try source.place(of: checkpoint.position).head == checkpoint else {
-            throw ProjectionFault.contradiction(
+            throw ProjectionFault.logContradicted(
                 "projection \(name) in Postgres followed another history up to position"
                     + " \(checkpoint.position): log and database are not of one past")
         }

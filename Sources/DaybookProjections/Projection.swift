@@ -62,7 +62,18 @@ enum ProjectionFault: Error {
     case cannotApply(projection: String, reason: String)
     /// The checkpoints in Postgres contradict the log.
     case contradiction(String)
+    /// The log has not what a checkpoint in Postgres says that it had: it lost acknowledged events,
+    /// or it is of another past. Nothing is to be appended to it.
+    case logContradicted(String)
     /// A checkpoint is not where it was read. A transaction whose COMMIT was thought lost may have
     /// ended only now: nothing was applied, and the checkpoints are to be read again.
     case checkpointMoved
+
+    /// Why log and database contradict each other, if they do.
+    var contradiction: String? {
+        switch self {
+        case .contradiction(let reason), .logContradicted(let reason): reason
+        case .cannotApply, .checkpointMoved: nil
+        }
+    }
 }

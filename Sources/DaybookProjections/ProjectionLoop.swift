@@ -26,6 +26,10 @@ struct ProjectionLoop: Sendable {
                 // Postgres itself has told it: whoever asks for it need not wait.
                 _ = board.set(.connected)
                 halt(reason)
+            } catch ProjectionFault.logContradicted(let reason) {
+                _ = board.set(.connected)
+                options.onLogContradicted(reason)
+                halt(reason)
             } catch ProjectionFault.checkpointMoved {
                 logger.notice("a checkpoint has moved, all are read again")
             } catch LogError.corrupt(let corruption) {

@@ -25,6 +25,9 @@ public final class Projector: Sendable {
         public var retrySeconds = 0.5
         /// How far the projector stands behind appends where both want the processor.
         public var niceness: Int32 = 5
+        /// Told, once, why the log has not what the database was made from: nothing should be
+        /// appended to it any more.
+        public var onLogContradicted: @Sendable (_ reason: String) -> Void = { _ in }
 
         /// The defaults, with the folder that holds `NNNN_name.sql`.
         public init(migrationsFolder: String) {

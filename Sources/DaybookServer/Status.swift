@@ -153,7 +153,9 @@ public struct ServerStatus: Sendable {
 
 extension LedgerStatus.Hold {
     /// Every name that there is.
-    static let names = ["clock-held", "disk-full", "log-corrupt", "log-failed", "closed"]
+    static let names = [
+        "clock-held", "disk-full", "log-corrupt", "log-failed", "log-contradicted", "closed",
+    ]
 
     /// The hold as a word.
     var name: String {
@@ -162,6 +164,7 @@ extension LedgerStatus.Hold {
         case .diskFull: "disk-full"
         case .log(.corrupt): "log-corrupt"
         case .log: "log-failed"
+        case .contradicted: "log-contradicted"
         case .closed: "closed"
         }
     }

@@ -152,6 +152,8 @@ struct CommandFailure: Error {
         case .clockHeld(let seconds):
             self.init(
                 .failed, "the clock jumped by \(seconds) s, so appends wait; set it right")
+        case .contradicted(let reason):
+            self.init(.corrupt, "appends have stopped: \(reason); see docs/restore.md, scenario 3")
         case .dictionaryChanged:
             self.init(.failed, "the dictionary changed meanwhile; run the command again")
         case .state(let what):

@@ -71,7 +71,8 @@ final class Composition: Sendable {
             engine: log, catalog: catalog, stateFolder: settings.dataFolder + "/state",
             options: ledgerOptions)
         let projections = Projections(
-            settings, catalog: catalog, catalogFolder: catalogFolder, log: log, logger: logger)
+            settings, catalog: catalog, catalogFolder: catalogFolder, log: log, logger: logger,
+            onLogContradicted: { [weak ledger] in ledger?.stopAppends(reason: $0) })
         let composition = Composition(
             catalog: catalog, reports: reports, log: log, ledger: ledger,
             projections: projections, signingKey: key, failure: failure, logger: logger)

@@ -23,15 +23,16 @@ final class Projections: ProjectionStatusSource {
 
     init(
         _ settings: Settings, catalog: Catalog, catalogFolder: String, log: SegmentLog,
-        logger: Logger
+        logger: Logger, onLogContradicted: @escaping @Sendable (String) -> Void
     ) {
         let place = PostgresPlace(settings, ledger: log.ledger)
         self.place = place
         self.catalog = catalog
         self.log = log
+        var options = Projector.Options(migrationsFolder: catalogFolder + "/sql/migrations")
+        options.onLogContradicted = onLogContradicted
         projector = Projector(
-            engine: log, catalog: catalog,
-            options: .init(migrationsFolder: catalogFolder + "/sql/migrations"), logger: logger,
+            engine: log, catalog: catalog, options: options, logger: logger,
             connect: { try place.connect() })
         if let note = place.note { logger.notice("\(note)") }
     }

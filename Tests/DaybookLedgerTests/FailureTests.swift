@@ -196,6 +196,24 @@ struct FailureTests {
         #expect(bench.ledger.status.hold == nil)
     }
 
+    @Test("Fault 32: a log that Postgres contradicts takes nothing more; retries are answered")
+    func contradiction() async throws {
+        let bench = try Bench()
+        let row = #"{"id":1,"name":"a"}"#
+        try await bench.append("departments", row, key: "k")
+        let end = bench.log.durable.position
+        bench.ledger.stopAppends(reason: "it is shorter")
+        for key in [nil, "other"] {
+            await #expect(throws: LedgerError.contradicted("it is shorter")) {
+                try await bench.append("departments", #"{"id":2,"name":"b"}"#, key: key)
+            }
+        }
+        #expect(bench.ledger.status.hold == .contradicted("it is shorter"))
+        let retry = try await bench.append("departments", row, key: "k")
+        #expect(retry.isReplay)
+        #expect(bench.log.durable.position == end)
+    }
+
     @Test("Time that passes while the machine runs is no jump")
     func passingTime() async throws {
         let bench = try Bench()

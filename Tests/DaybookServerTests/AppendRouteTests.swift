@@ -214,6 +214,7 @@ struct AppendRouteTests {
                 "log-corrupt", "3600"
             ),
             (.clockHeld(jumpSeconds: 9), 503, "clock-held", "60"),
+            (.contradicted("it is shorter"), 503, "log-contradicted", "3600"),
             (.closed, 503, "restarting", "1"),
         ] as [(LedgerError, Int, String, String?)])
     func failures(error: LedgerError, status: Int, kind: String, retryAfter: String?) async throws {

@@ -62,13 +62,18 @@ final class DaybookServer {
     }
 
     /// Starts the server, with further options, and waits until it can append.
-    func start(_ options: [String] = []) async throws {
+    func start(_ options: [String] = []) async throws { try await start(options, until: "ready") }
+
+    /// Starts a server that takes no batches, and waits until it answers.
+    func startHeld() async throws { try await start([], until: "live") }
+
+    private func start(_ options: [String], until state: String) async throws {
         let process = try launch(options)
-        try await wait("the server to be ready") {
+        try await wait("the server to be \(state)") {
             if let status = process.waitForExit(timeoutSeconds: 0) {
                 throw DaybookFailure(description: "serve exited \(status)\n\(process.errorText)")
             }
-            return await (try? client.get("/health/ready"))?.status == 200
+            return await (try? client.get("/health/\(state)"))?.status == 200
         }
     }
 

@@ -172,7 +172,7 @@ extension Integration {
                 #expect(back.position == vault.log_position && back.put_back)
                 #expect(try scenario.run(daybook, ["log", "verify"]).status == 0)
 
-                try await daybook.start()
+                try await daybook.startHeld()
                 try await wait("the projector to see it") {
                     try daybook.status().projections["jobs"]?.state == "halted"
                 }

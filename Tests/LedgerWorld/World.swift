@@ -169,11 +169,13 @@ final class World: Sendable {
     /// A projector into the database, or to where `conninfo` leads.
     func projector(
         conninfo: String? = nil, rowLimit: Int = 50_000, retrySeconds: Double = 0.01,
-        connect: (@Sendable () throws -> PostgresConnection)? = nil
+        connect: (@Sendable () throws -> PostgresConnection)? = nil,
+        onLogContradicted: @escaping @Sendable (String) -> Void = { _ in }
     ) -> Projector {
         var options = Projector.Options(migrationsFolder: packageRoot + "/sql/migrations")
         options.rowLimit = rowLimit
         options.retrySeconds = retrySeconds
+        options.onLogContradicted = onLogContradicted
         var logger = Logger(label: "projector")
         logger.logLevel = .critical
         logger.handler = SwiftLogNoOpLogHandler()

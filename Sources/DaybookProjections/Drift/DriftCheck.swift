@@ -115,7 +115,7 @@ public struct DriftCheck {
         }
         do {
             try Checkpoints.check(head, of: name, source: log)
-        } catch ProjectionFault.contradiction(let reason) {
+        } catch ProjectionFault.logContradicted(let reason) {
             throw DriftError.contradiction(reason)
         }
         return (head, log)

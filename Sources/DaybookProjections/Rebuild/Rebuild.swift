@@ -183,7 +183,8 @@ public final class Rebuild {
             return try body()
         } catch ProjectionFault.cannotApply(let projection, let reason) {
             throw RebuildError.refused(projection: projection, reason: reason)
-        } catch ProjectionFault.contradiction(let reason) {
+        } catch let fault as ProjectionFault {
+            guard let reason = fault.contradiction else { throw fault }
             throw RebuildError.contradiction(reason)
         }
     }

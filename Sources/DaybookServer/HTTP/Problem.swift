@@ -159,6 +159,11 @@ extension Problem {
                 .serviceUnavailable, "clock-held", title: "The wall clock jumped",
                 detail: "appends wait: the clock jumped by \(seconds) s against the boot clock"
             ).retrying(afterSeconds: 60)
+        case .contradicted(let reason):
+            self = Problem(
+                .serviceUnavailable, "log-contradicted", title: "The log is not what Postgres has",
+                detail: "appends have stopped, nothing of the batch was kept: \(reason)"
+            ).retrying(afterSeconds: 3600)
         case .log(.corrupt(let corruption)):
             self = Problem(
                 .serviceUnavailable, "log-corrupt", title: "The log is corrupt",

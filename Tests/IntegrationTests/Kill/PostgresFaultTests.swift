@@ -87,17 +87,42 @@ extension Integration {
                 try daybook.stop()
 
                 try daybook.move(kept, to: daybook.data)
-                try await daybook.start()
+                try await daybook.startHeld()
                 try await expectHalted(daybook, because: "the log lost acknowledged data")
+                try await expectNoAppends(daybook)
                 // As long again, with another content: the same position, another root.
+                try daybook.stop()
+                try postgres.stop()
+                try await daybook.start()
                 try await daybook.append(jobs: 1_010..<1_020)
                 try daybook.stop()
-                try await daybook.start()
+                try postgres.start()
+                try await daybook.startHeld()
                 try await expectHalted(daybook, because: "followed another history")
+                try await expectNoAppends(daybook)
                 #expect(try daybook.jobIDs() == Array(0..<20), "Postgres is left alone")
                 #expect(
                     try daybook.sql("SELECT * FROM daybook.checkpoints ORDER BY 1") == before)
+
+                // The operator takes the log for right: tables are made from it, appends go on.
+                let restored = try daybook.run(["restore", "--from", "log"])
+                #expect(restored.status == 0, "\(restored.text)\(restored.errorText)")
+                try daybook.stop()
+                try await daybook.start()
+                try await daybook.append(jobs: 1_020..<1_030)
+                try await daybook.waitUntilProjected("jobs")
+                #expect(try daybook.jobIDs() == Array(0..<10) + Array(1_010..<1_030))
             }
+        }
+
+        /// Appends are refused, and the status says why; reads go on.
+        private func expectNoAppends(_ daybook: DaybookServer) async throws {
+            let end = try daybook.status().durable_position
+            let refused = try await daybook.client.append(#"[{"id":9999,"job":"x"}]"#, to: "jobs")
+            #expect(refused.status == 503 && refused.text.contains("log-contradicted"))
+            let status = try daybook.reasonedStatus()
+            #expect(status.state == "log-contradicted" && status.durable_position == end)
+            #expect(try await daybook.client.get("/v1/events?from=0&limit=3").status == 200)
         }
 
         private func expectHalted(_ daybook: DaybookServer, because reason: String) async throws {

@@ -62,39 +62,3 @@ final class Monitor<State>: @unchecked Sendable {
         }
     }
 }
-
-/// A plain thread of the system, for work that blocks.
-///
-/// Source: `pthread_create`, `pthread_join`.
-struct Thread: Sendable {
-    private final class Work {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-
-    private let handle: pthread_t
-
-    /// Starts a thread. One with a higher `niceness` runs when the others leave it the time.
-    init(niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void) {
-        var handle = pthread_t()
-        let work = Unmanaged.passRetained(
-            Work {
-                // On Linux a thread has a priority of its own: setpriority(2), "C library/kernel
-                // differences".
-                if niceness != 0 { setpriority(Int32(PRIO_PROCESS.rawValue), 0, niceness) }
-                body()
-            })
-        let code = pthread_create(
-            &handle, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body()
-                return nil
-            }, work.toOpaque())
-        precondition(code == 0, "a thread can be started")
-        self.handle = handle
-    }
-
-    /// Waits for its end. Called once.
-    func join() { pthread_join(handle, nil) }
-}

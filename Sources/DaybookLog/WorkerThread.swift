@@ -3,7 +3,7 @@ import Glibc
 /// A plain thread of the system, for work that blocks: nothing that reads files runs on the pool.
 ///
 /// Source: `pthread_create`, `pthread_join`.
-struct WorkerThread: Sendable {
+package struct WorkerThread: Sendable {
     private final class Work {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -12,7 +12,7 @@ struct WorkerThread: Sendable {
     private let handle: pthread_t
 
     /// Starts a thread. One with a higher `niceness` runs when the others leave it the time.
-    init(niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void) {
+    package init(niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void) {
         var handle = pthread_t()
         let work = Unmanaged.passRetained(
             Work {
@@ -33,8 +33,8 @@ struct WorkerThread: Sendable {
     }
 
     /// Waits for its end. Called once.
-    func join() { pthread_join(handle, nil) }
+    package func join() { pthread_join(handle, nil) }
 
     /// How many threads can run at once on this machine. sysconf(3)
-    static var coreCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+    package static var coreCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 }
