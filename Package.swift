@@ -128,7 +128,8 @@ let package = Package(
             swiftSettings: strict),
         tests("DaybookLogTests", ["Avro", "DaybookLog", "TestSupport"]),
         tests(
-            "DaybookSegmentsTests", ["CrashDisk", "DaybookSegments", "DaybookLog", "TestSupport"]),
+            "DaybookSegmentsTests",
+            ["Avro", "CrashDisk", "DaybookSegments", "DaybookLog", "TestSupport"]),
         tests("DaybookCatalogTests", ["Avro", "DaybookCatalog", "Postgres", "TestSupport"]),
         tests("DaybookIntakeTests", ["Avro", "DaybookIntake", "DaybookCatalog", "TestSupport"]),
         tests(

@@ -42,8 +42,9 @@ struct LogOpening {
             let sealed = try chain.readable(Array(found.files.dropLast()), before: last.header)
             if let mismatch = chain.mismatch { throw LogError.corrupt(mismatch) }
             report.damage = chain.damage
-            let opened = try openLast(last, sealed: sealed)
+            var opened = try openLast(last, sealed: sealed)
             try chain.sealUnsealed()
+            opened.report.kept = try TornBytes.kept(on: disk, asked: report.cut)
             return opened
         } catch let error as DiskError {
             throw LogError(error)
@@ -215,6 +216,8 @@ struct LogOpening {
 
 /// Takes bytes off the end of a segment, and keeps them.
 enum TornBytes {
+    private static let infix = ".torn-"
+
     /// Copies the range aside, and only then cuts it off; the name of the copy.
     ///
     /// A copy that could not be made whole is taken away again: every start would leave another.
@@ -222,11 +225,12 @@ enum TornBytes {
         _ range: Range<UInt64>, of segment: String, file: any DiskFile, on disk: any LogDisk
     ) throws(DiskError) -> String {
         let names = try disk.names()
-        var name = "\(segment).torn-\(range.lowerBound)"
+        let first = segment + infix + String(range.lowerBound)
+        var name = first
         var number = 1
         while names.contains(name) {
             number += 1
-            name = "\(segment).torn-\(range.lowerBound)-\(number)"
+            name = "\(first)-\(number)"
         }
         let copy = try disk.open(name, .create)
         do {
@@ -240,6 +244,28 @@ enum TornBytes {
         try file.truncate(to: range.lowerBound)
         try file.sync()
         return name
+    }
+
+    /// Every copy that the folder has. Of `cut` it is known more than the name says.
+    static func kept(
+        on disk: any LogDisk, asked cut: RecoveryReport.Cut?
+    ) throws(DiskError) -> [RecoveryReport.Cut] {
+        var found: [RecoveryReport.Cut] = []
+        for name in try disk.names().sorted() {
+            guard let mark = name.firstRange(of: infix),
+                let offset = UInt64(name[mark.upperBound...].prefix(while: { $0 != "-" }))
+            else { continue }
+            if let cut, cut.keptAs == name {
+                found.append(cut)
+                continue
+            }
+            found.append(
+                RecoveryReport.Cut(
+                    segment: String(name[..<mark.lowerBound]), offset: offset,
+                    byteCount: try disk.open(name, .read).byteCount(), keptAs: name,
+                    askedPostgres: nil))
+        }
+        return found
     }
 }
 

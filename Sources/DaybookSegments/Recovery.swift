@@ -121,12 +121,15 @@ public struct RecoveryReport: Sendable, Equatable {
         public let byteCount: UInt64
         /// The file, in the log's folder, that now holds the bytes.
         public let keptAs: String
-        /// Whether Postgres could be asked for its checkpoint before.
-        public let askedPostgres: Bool
+        /// Whether Postgres could be asked for its checkpoint before; nil if another start knew.
+        public let askedPostgres: Bool?
     }
 
     /// The torn tail that was cut off, if there was one.
     public var cut: Cut?
+    /// Every tail that was ever cut off and is still kept in the folder, this start's too, in order
+    /// of name. Whoever made a cut may have ended before it could tell.
+    public var kept: [Cut] = []
     /// Bytes after the last attested block that were written again and synced.
     public var rewrittenByteCount: UInt64 = 0
     /// Damage in sealed segments: those ranges cannot be read; appends go on.

@@ -148,7 +148,7 @@ final class Composition: Sendable {
         }
     }
 
-    /// Tells what recovery found, and keeps a cut in the log itself.
+    /// Tells what recovery found, and sees to it that the log itself has every cut.
     private func sayWhatOpeningFound() {
         for damage in log.recovery.damage {
             logger.error(
@@ -158,23 +158,30 @@ final class Composition: Sendable {
                     "position": "\(damage.position)", "what": "\(damage.what)",
                 ])
         }
-        guard let cut = log.recovery.cut else { return }
-        logger.warning(
-            "a torn tail was cut",
-            metadata: [
-                "segment": "\(cut.segment)", "offset": "\(cut.offset)",
-                "bytes": "\(cut.byteCount)", "kept_as": "\(cut.keptAs)",
-            ])
+        if let cut = log.recovery.cut {
+            logger.warning(
+                "a torn tail was cut",
+                metadata: [
+                    "segment": "\(cut.segment)", "offset": "\(cut.offset)",
+                    "bytes": "\(cut.byteCount)", "kept_as": "\(cut.keptAs)",
+                ])
+        }
+        for cut in log.recovery.kept { record(cut) }
+    }
+
+    /// Its key is the kept file's name: a cut that the log has already is not recorded again.
+    private func record(_ cut: RecoveryReport.Cut) {
         var json = JSONWriter()
         json.openObject()
         json.field("segment", cut.segment)
         json.field("offset", cut.offset)
         json.field("byte_count", cut.byteCount)
         json.field("kept_as", cut.keptAs)
-        json.field("asked_postgres", cut.askedPostgres)
+        if let asked = cut.askedPostgres { json.field("asked_postgres", asked) }
         json.closeObject()
         let control = Control(kind: "torn_tail", text: Array(json.unsafeBytes))
-        ledger.record([control], idempotencyKey: nil, requestDigest: []) { [logger] result in
+        let key = "torn_tail:\(cut.keptAs)"
+        ledger.record([control], idempotencyKey: key, requestDigest: []) { [logger] result in
             if case .failure(let error) = result {
                 logger.error("the cut is not in the log", metadata: ["error": "\(error)"])
             }

@@ -1,3 +1,4 @@
+import DaybookCatalog
 import DaybookIntake
 import DaybookLog
 import Foundation
@@ -93,6 +94,23 @@ struct SnapshotTests {
             #expect(
                 try await run(step, on: later) == run(step, on: fresh), "seed \(seed), \(index)")
         }
+    }
+
+    @Test("A snapshot of another past of the same ledger is made anew, not believed")
+    func fork() async throws {
+        let schema = try CatalogLoader.load(text: Bench.trade).logSchema()
+        let ledger = LedgerID.random()
+        let own = try Bench(log: MemoryLog(schema: schema, ledger: ledger))
+        try await own.append("departments", #"{"id":1,"name":"a"}"#)
+        own.close()
+        let other = try Bench(log: MemoryLog(schema: schema, ledger: ledger))
+        try await other.append("departments", #"{"id":2,"name":"a"}"#)
+        other.close()
+        #expect(own.log.durable.position == other.log.durable.position)
+        let mixed = try Bench(log: own.log, folder: other.folder)
+        let receipt = try await mixed.append(
+            "departments", #"[{"id":1,"name":"b"},{"id":2,"name":"b"}]"#)
+        #expect(receipt.rejected.map(\.index) == [0], "of its own past is id 1")
     }
 
     private static func copy(of log: MemoryLog) throws -> MemoryLog {

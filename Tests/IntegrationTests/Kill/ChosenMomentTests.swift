@@ -89,6 +89,38 @@ extension Integration {
             }
         }
 
+        @Test("Fault 2: a start that is killed after it cut a torn tail: the next one tells, once")
+        func killedAfterCut() async throws {
+            try await withDaybook(start: false) { daybook in
+                let trap = try Moment(daybook)
+                try await daybook.start()
+                try await trap.arm("half a write")
+                await #expect(throws: (any Error).self) {
+                    try await daybook.client.append(Self.body, to: "jobs")
+                }
+                daybook.process?.waitForExit(timeoutSeconds: 10)
+                try await trap.arm("before write")
+                let cutting = try daybook.launch([])
+                #expect(cutting.waitForExit(timeoutSeconds: 30) == 128 + SIGKILL)
+                try trap.disarm()
+                func kept() throws -> [String] {
+                    try FileManager.default.contentsOfDirectory(atPath: "\(daybook.data)/log")
+                        .filter { $0.contains(".torn-") }
+                }
+                let name = try #require(try kept().first)
+                let untold = try daybook.run(["log", "cat"]).text
+                #expect(!untold.contains("torn_tail"), "it was killed before it could tell")
+                for _ in 0..<2 {
+                    try await daybook.start()
+                    let told = try daybook.run(["log", "cat"]).text.split(separator: "\n")
+                        .filter { $0.contains(#""kind":"torn_tail""#) }
+                    #expect(told.count == 1 && told[0].contains(name), "\(told)")
+                    try daybook.stop()
+                }
+                #expect(try kept() == [name])
+            }
+        }
+
         @Test("Fault 2: kill -9 after the write, before the sync: whole, and the retry finds it")
         func afterWrite() async throws {
             // The page cache outlives the process, so that it is whole; synced before it is served.
