@@ -113,7 +113,7 @@ extension Simulation {
             try require(disk.firedCount > fired || disk.isDead, "opening failed: \(error)")
         }
         if dice.once(in: 2) { disk.spaceByteCount = .max }
-        forgetCutWound()
+        keepCutWound()
         if disk.isDead { tally.count(.death) }
         try down(afterPowerLoss: dice.once(in: 2))
     }

@@ -142,10 +142,18 @@ extension Simulation {
     }
 
     /// Forgets rot in bytes that are no longer there: what comes in their place is whole.
-    func forgetCutWound() {
-        guard case .rot(let file, let number, let offset, _) = wound else { return }
-        let isThere = disk.number(of: file) == number && disk.byteCount(of: file) ?? 0 > offset
-        if !isThere { wound = nil }
+    func forgetCutWound() { if isWoundCut { wound = nil } }
+
+    /// A start cut the rotten bytes off and then failed. A power loss may bring all of them back,
+    /// or some, and then the medium cannot be put right any more: it shows as after a lie.
+    func keepCutWound() {
+        guard isWoundCut else { return }
+        wound = .lie(firedBefore: disk.firedCount - 1, isMisdirected: false, isShown: true)
+    }
+
+    private var isWoundCut: Bool {
+        guard case .rot(let file, let number, let offset, _) = wound else { return false }
+        return disk.number(of: file) != number || disk.byteCount(of: file) ?? 0 <= offset
     }
 
     // MARK: Faults of calls
