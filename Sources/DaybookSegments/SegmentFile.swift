@@ -65,10 +65,17 @@ struct SegmentFile: Sendable {
             stored, contentByteCount: Int(header.schemaByteCount))
         guard Digest(of: content.unsafeBytes) == header.schemaDigest else { throw .badContent }
         if let known, isHeader(content.unsafeBytes, of: known, sync: header.sync) { return known }
+        return try schema(ofAvroHeader: content.unsafeBytes, sync: header.sync)
+    }
+
+    /// What an Avro header says, which has this sync marker.
+    static func schema(
+        ofAvroHeader bytes: UnsafeRawBufferPointer, sync: [UInt8]
+    ) throws(FrameFault) -> LogSchema {
         do {
-            var cursor = ByteCursor(content.unsafeBytes)
+            var cursor = ByteCursor(bytes)
             let avro = try ContainerHeader.facts(from: &cursor)
-            guard avro.codec == .null, avro.syncMarker.bytes == header.sync, cursor.isAtEnd else {
+            guard avro.codec == .null, avro.syncMarker.bytes == sync, cursor.isAtEnd else {
                 throw FrameFault.badContent
             }
             return try LogSchema(json: avro.schemaText)

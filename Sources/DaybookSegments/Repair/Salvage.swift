@@ -44,6 +44,8 @@ struct Salvage {
     struct Found {
         let name: String
         let segment: SegmentFile
+        /// Why its header cannot be read, if it was made up from its blocks.
+        var lostHeader: String?
     }
 
     let disk: any LogDisk
@@ -74,6 +76,7 @@ struct Salvage {
     /// Opens what can be opened, in order of segment number; the rest is set aside.
     private mutating func open() throws -> [Found] {
         var found: [Found] = []
+        var headless: [(name: String, what: String)] = []
         let names = try disk.names().filter { SegmentFile.basePosition(name: $0) != nil }.sorted()
         for name in names {
             do {
@@ -85,10 +88,21 @@ struct Salvage {
             } catch SegmentFault.frame(.unsupportedVersion(let version)) {
                 throw LogError.unsupportedVersion(file: name, version: version)
             } catch {
-                setAside(name, "its header cannot be read: \(FaultText.of(error))")
+                headless.append((name, "its header cannot be read: \(FaultText.of(error))"))
             }
         }
         ledger = try HeadFile.read(disk: disk)?.head.ledger ?? mostFrequent(found)
+        let schemas = found.map(\.segment.schema)
+        for (name, what) in headless {
+            if let segment = try LostHeader(name, disk: disk, ledger: ledger)
+                .segment(schemas: schemas)
+            {
+                found.append(Found(name: name, segment: segment, lostHeader: what))
+            } else {
+                setAside(name, what)
+            }
+        }
+        ledger = ledger ?? mostFrequent(found)
         var kept: [Found] = []
         for one in found.sorted(by: Salvage.isBefore) {
             if one.segment.header.ledger != ledger {
@@ -128,7 +142,11 @@ struct Salvage {
     private mutating func look(at found: Found, next: Found?) throws {
         let segment = found.segment
         let file = try disk.open(found.name, .read)
-        if !isDamaged, let what = fault(before: found) { damage(found.name, 0, what) }
+        if let what = found.lostHeader {
+            damage(found.name, 0, what)
+        } else if !isDamaged, let what = fault(before: found) {
+            damage(found.name, 0, what)
+        }
         guard !isDamaged else {
             plan.replacedFiles.append(found.name)
             return try search(found, file, from: segment.blocksOffset)
@@ -164,7 +182,13 @@ struct Salvage {
     private func isTrouble(
         _ tail: SegmentTail, _ file: any DiskFile, next: Found?
     ) throws -> Bool {
-        if let next { return next.segment.header.head != tail.scanner.state.head }
+        if let next {
+            let header = next.segment.header
+            // Of a header that was made up only the place is known.
+            return next.lostHeader == nil
+                ? header.head != tail.scanner.state.head
+                : header.basePosition != tail.scanner.state.position
+        }
         let byteCount = max(try file.byteCount(), tail.scanner.offset)
         return try !tail.evidenceInRest(file: file, byteCount: byteCount).isEmpty
     }
