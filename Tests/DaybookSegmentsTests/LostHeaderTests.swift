@@ -92,8 +92,8 @@ struct LostHeaderTests {
         for offset in 0..<blocksOffset { files[name]?[offset] = 0 }
         files[name]?[blocksOffset + BlockHeader.frameByteCount + 10] ^= 4
         let first = Int(try #require(SegmentFile.basePosition(name: name)))
-        #expect(
-            try repaired(files) == (0..<30).map { (first..<first + 3).contains($0) ? nil : Int64($0) })
+        let lost = first..<first + 3
+        #expect(try repaired(files) == (0..<30).map { lost.contains($0) ? nil : Int64($0) })
     }
 
     @Test("Without any block that holds up the segment is a gap")
@@ -103,8 +103,8 @@ struct LostHeaderTests {
         files[name] = Array(repeating: 0, count: whole[name]?.count ?? 0)
         let next = try #require(SegmentFile.basePosition(name: segments[2].name))
         let first = try #require(SegmentFile.basePosition(name: name))
-        #expect(
-            try repaired(files) == (0..<30).map { (first..<next).contains($0) ? nil : Int64($0) })
+        let lost = first..<next
+        #expect(try repaired(files) == (0..<30).map { lost.contains($0) ? nil : Int64($0) })
     }
 
     @Test("A salt of the same effect follows from any bytes and their checksum")
