@@ -138,8 +138,13 @@ extension Integration {
                 #expect(try daybook.run(["log", "verify"]).status == 3)
                 try await daybook.start()
                 #expect(try await status(daybook).state == "ok")
+                // That bytes were cut off, and kept aside, is an event.
+                try await wait("the cut to be told") {
+                    try daybook.status().durable_position == end + 1
+                }
                 let events = try await daybook.client.get("/v1/events?from=0")
-                #expect(events.text.split(separator: "\n").count == end)
+                let lines = events.text.split(separator: "\n")
+                #expect(lines.count == end + 1 && lines.last?.contains("torn_tail") == true)
                 #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == whole)
                 #expect(try daybook.run(["log", "verify"]).status == 0)
             }
