@@ -34,11 +34,11 @@ struct LogOpening {
             let names = try disk.names()
             try RepairJournal.refuse(names)
             let witness = try HeadFile.read(disk: disk)?.head.ledger
-            let found = try SegmentChain.find(
+            let found = try SegmentSearch(
                 names: names, disk: disk, witness: witness, known: options.schema)
             if let fault = found.fault { throw fault }
             guard let last = found.files.last else { return try create(names: names) }
-            var chain = SegmentChain(disk: disk)
+            var chain = SegmentChain(disk: disk, damage: found.damage)
             let sealed = try chain.readable(Array(found.files.dropLast()), before: last.header)
             if let mismatch = chain.mismatch { throw LogError.corrupt(mismatch) }
             report.damage = chain.damage

@@ -48,12 +48,12 @@ public final class LogReader: LogSource {
         try RepairJournal.refuse(try disk.names())
         // The head file first: what it knows is in what is read after it.
         let record = try HeadFile.read(disk: disk)
-        let found = try SegmentChain.find(
+        let found = try SegmentSearch(
             names: try disk.names(), disk: disk, witness: record?.head.ledger, known: known)
         var fault = found.fault
         if case .unsupportedVersion? = fault { throw fault ?? .closed }
         guard var last = found.files.last else { throw fault ?? LogError.notALedger("") }
-        var chain = SegmentChain(disk: disk)
+        var chain = SegmentChain(disk: disk, damage: found.damage)
         var segments = try chain.readable(Array(found.files.dropLast()), before: last.header)
         damage = chain.damage
         if let mismatch = chain.mismatch {

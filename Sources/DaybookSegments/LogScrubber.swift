@@ -153,9 +153,13 @@ public final class LogScrubber: Sendable {
             (now, file) = try SegmentFile.open(
                 segment.name, on: log.files, known: segment.schema)
         } catch {
-            return damaged(0, base, FaultText.of(error))
+            return damaged(0, base, HeaderlessSegment.words(error))
         }
-        if now.header != segment.header {
+        // Of one that was made up only the place is known.
+        let isSame =
+            segment.isHeaderLost
+            ? now.header.head == segment.header.head : now.header == segment.header
+        if !isSame {
             return damaged(0, base, "its header is not the one that the log was opened with")
         }
         // The disk is to be checked, not memory; and what is read here once is of no use to others.

@@ -3,8 +3,8 @@ import DaybookLog
 /// The segments of a folder in order, each checked against its neighbours.
 struct SegmentChain {
     let disk: any LogDisk
-    /// Ranges that cannot be read; they do not stop appends.
-    private(set) var damage: [Corruption] = []
+    /// Headers and ranges that cannot be read, in order; they do not stop appends.
+    private(set) var damage: [Corruption]
 
     /// A closed segment whose footer contradicts the next one's header: no log is opened then.
     private(set) var mismatch: Corruption?
@@ -12,88 +12,10 @@ struct SegmentChain {
     /// Segments that hold all that they should, and do not end with a footer.
     private var unsealed: [SegmentTail] = []
 
-    init(disk: any LogDisk) {
+    /// - Parameter damage: that of the segments' headers.
+    init(disk: any LogDisk, damage: [Corruption] = []) {
         self.disk = disk
-    }
-
-    /// The segments in order up to the first that is missing, damaged or foreign.
-    struct Found {
-        var files: [SegmentFile] = []
-        /// What is wrong with the next one; nil if all are there.
-        var fault: LogError?
-    }
-
-    /// Opens every segment's headers and checks that no segment is missing, foreign or twice there.
-    ///
-    /// - Parameter witness: whose ledger the head file is, which decides if segments are of two.
-    /// - Parameter known: a schema that the first segment probably has.
-    static func find(
-        names: [String], disk: any LogDisk, witness: LedgerID?, known: LogSchema? = nil
-    ) throws -> Found {
-        let segmentNames = names.filter { SegmentFile.basePosition(name: $0) != nil }.sorted()
-        var opened = Found()
-        var faultName: (name: String, what: String)?
-        for name in segmentNames {
-            do {
-                let schema = opened.files.last?.schema ?? known
-                opened.files.append(try SegmentFile.open(name, on: disk, known: schema).0)
-            } catch SegmentFault.disk(let error) {
-                throw error
-            } catch SegmentFault.frame(.unsupportedVersion(let version)) {
-                opened.fault = .unsupportedVersion(file: name, version: version)
-            } catch {
-                faultName = (name, FaultText.of(error))
-            }
-            if opened.fault != nil || faultName != nil { break }
-        }
-        let headers = opened.files.map(\.header)
-        let isOfOne = headers.allSatisfy { $0.ledger == headers[0].ledger }
-        let ledger = isOfOne ? headers.first?.ledger : witness ?? headers[0].ledger
-        for (number, file) in opened.files.enumerated() {
-            guard let what = misfit(file, number: UInt64(number), ledger: ledger) else { continue }
-            opened.files.removeSubrange(number...)
-            let end = try endPosition(of: opened.files.last, disk: disk)
-            let isMissing = file.header.ledger == ledger && file.header.segment > UInt64(number)
-            let name = isMissing ? SegmentFile.name(basePosition: end) : file.name
-            opened.fault = corrupt(name, position: end, what: what)
-            return opened
-        }
-        if let (name, what) = faultName {
-            let end = try endPosition(of: opened.files.last, disk: disk)
-            opened.fault = corrupt(name, position: end, what: what)
-        }
-        return opened
-    }
-
-    /// Why a segment that is valid in itself is not number `number` of the ledger.
-    private static func misfit(_ file: SegmentFile, number: UInt64, ledger: LedgerID?) -> String? {
-        let header = file.header
-        if header.ledger != ledger { return "it belongs to ledger \(header.ledger)" }
-        if header.segment > number {
-            return "segment \(number) is missing: \(file.name) is segment \(header.segment)"
-        }
-        if header.segment < number {
-            return "segment \(header.segment) is there again, where segment \(number) should be"
-        }
-        if number > 0 { return nil }
-        let isFirst =
-            header.basePosition == 0 && header.firstBlock == 0 && header.frontier.size == 0
-            && header.lastReceivedAt == 0
-        return isFirst ? nil : "the first segment begins in mid-ledger"
-    }
-
-    /// The position after the last event of a segment, as far as it is valid; 0 for none.
-    private static func endPosition(of file: SegmentFile?, disk: any LogDisk) throws -> Position {
-        guard let file else { return 0 }
-        let handle = try disk.open(file.name, .read)
-        if let footer = try SegmentChain(disk: disk).footer(of: file, file: handle) {
-            return footer.endPosition
-        }
-        return try SegmentTail(file, file: handle).scanner.state.position
-    }
-
-    private static func corrupt(_ name: String, position: Position, what: String) -> LogError {
-        .corrupt(Corruption(file: name, offset: 0, position: position, what: what))
+        self.damage = damage
     }
 
     /// What readers need of sealed segments: from the footer, or by a scan where it is no good.
@@ -108,6 +30,7 @@ struct SegmentChain {
             segments.append(try readable(file, next: next))
             if mismatch != nil { break }
         }
+        damage.sort { $0.position < $1.position }
         return segments
     }
 
@@ -115,7 +38,7 @@ struct SegmentChain {
         _ segment: SegmentFile, next: SegmentHeader
     ) throws -> ReadableSegment {
         let file = try disk.open(segment.name, .read)
-        if let footer = try footer(of: segment, file: file) {
+        if let footer = try SegmentChain.footer(of: segment, file: file) {
             let fits =
                 footer.endPosition == next.basePosition && footer.root == next.frontier.root
                 && footer.treeSize == next.frontier.size
@@ -144,7 +67,7 @@ struct SegmentChain {
                 file: segment, contents: tail.contents, endPosition: next.basePosition,
                 endOffset: try file.byteCount())
         }
-        unsealed.append(tail)
+        if !segment.isHeaderLost { unsealed.append(tail) }
         return ReadableSegment(
             file: segment, contents: tail.contents, endPosition: next.basePosition,
             endOffset: tail.scanner.offset)
@@ -179,7 +102,7 @@ struct SegmentChain {
     }
 
     /// The footer, if the segment ends with a valid one.
-    private func footer(of segment: SegmentFile, file: any DiskFile) throws -> Footer? {
+    static func footer(of segment: SegmentFile, file: any DiskFile) throws -> Footer? {
         let byteCount = try file.byteCount()
         let trailerByteCount = UInt64(Footer.trailerByteCount)
         guard byteCount > segment.blocksOffset + trailerByteCount else { return nil }

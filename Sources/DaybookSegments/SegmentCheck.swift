@@ -42,7 +42,8 @@ struct SegmentCheck: Sendable {
         } catch SegmentFault.disk(let error) {
             throw error
         } catch {
-            report(0, SegmentFile.basePosition(name: name) ?? 0, FaultText.of(error))
+            report(
+                0, SegmentFile.basePosition(name: name) ?? 0, HeaderlessSegment.words(error))
             return
         }
         header = segment.header

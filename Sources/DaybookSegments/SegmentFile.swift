@@ -9,6 +9,9 @@ struct SegmentFile: Sendable {
     let schema: LogSchema
     /// Where the first block, or whatever follows the Avro header, starts.
     let blocksOffset: UInt64
+    /// Whether the header on disk cannot be read, and this one was made up. Its salt is then one of
+    /// the same effect, and the file is only read.
+    var isHeaderLost = false
 
     /// The name of the segment that begins at `position`: twenty digits, so that names sort.
     static func name(basePosition position: Position) -> String {
@@ -139,7 +142,7 @@ struct SegmentFile: Sendable {
         }
     }
 
-    private static func avroHeader(_ schema: LogSchema, sync: [UInt8]) -> [UInt8] {
+    static func avroHeader(_ schema: LogSchema, sync: [UInt8]) -> [UInt8] {
         schema.containerPrefix + sync
     }
 }

@@ -5,6 +5,7 @@ import DaybookLog
 import DaybookProjections
 import DaybookSegments
 import DaybookServer
+import Dispatch
 import Foundation
 import Logging
 
@@ -166,11 +167,14 @@ final class Composition: Sendable {
                     "bytes": "\(cut.byteCount)", "kept_as": "\(cut.keptAs)",
                 ])
         }
-        for cut in log.recovery.kept { record(cut) }
+        let telling = DispatchGroup()
+        for cut in log.recovery.kept { record(cut, telling) }
+        // Before any batch: whoever reads what came since the start finds it there.
+        telling.wait()
     }
 
     /// Its key is the kept file's name: a cut that the log has already is not recorded again.
-    private func record(_ cut: RecoveryReport.Cut) {
+    private func record(_ cut: RecoveryReport.Cut, _ telling: DispatchGroup) {
         var json = JSONWriter()
         json.openObject()
         json.field("segment", cut.segment)
@@ -181,10 +185,12 @@ final class Composition: Sendable {
         json.closeObject()
         let control = Control(kind: "torn_tail", text: Array(json.unsafeBytes))
         let key = "torn_tail:\(cut.keptAs)"
+        telling.enter()
         ledger.record([control], idempotencyKey: key, requestDigest: []) { [logger] result in
             if case .failure(let error) = result {
                 logger.error("the cut is not in the log", metadata: ["error": "\(error)"])
             }
+            telling.leave()
         }
     }
 }

@@ -185,7 +185,8 @@ struct SalvageTests {
             MemoryDisk(files: whole.files)
         )
         lost.files[name] = nil
-        damaged.files[name]?[60] ^= 1
+        let headers = 0..<Int(try SegmentFile.open(name, on: whole).0.blocksOffset)
+        for place in headers { damaged.files[name]?[place] = 0 }
         foreign.files[name] = try log().files[name]
         for disk in [lost, damaged, foreign] {
             let reader = try LogReader(disk: disk)

@@ -54,7 +54,9 @@ struct LostHeaderTests {
             for offset in stride(from: place, to: blocksOffset, by: 11) {
                 var files = whole
                 files[name]?[offset] ^= 1 << UInt8(offset % 8)
-                if (try? Sample.open(MemoryDisk(files: files))) != nil {
+                if let log = try? Sample.open(MemoryDisk(files: files)),
+                    log.recovery.damage.isEmpty
+                {
                     // LZ4 ignores some bits; the Avro header has a digest.
                     continue
                 }
@@ -69,7 +71,6 @@ struct LostHeaderTests {
             for count in [300, blocksOffset] {
                 var files = whole
                 for offset in 0..<count { files[name]?[offset] = 0 }
-                #expect(throws: LogError.self) { try Sample.open(MemoryDisk(files: files)) }
                 #expect(try repaired(files) == all, "\(count) bytes of \(name)")
             }
         }

@@ -127,6 +127,39 @@ extension Integration {
             }
         }
 
+        @Test("Fault 12: rot in an old segment's header: it starts, degraded, until it is repaired")
+        func header() async throws {
+            try await withSealedSegment { daybook in
+                let end = try daybook.status().durable_position
+                try daybook.stop()
+                let path = try #require(try daybook.segments.first)
+                try flip(path, at: 60)
+                try await daybook.start()
+                let found = try await status(daybook)
+                let damage = try #require(found.damage?.first)
+                #expect(found.state == "degraded" && found.damage?.count == 1)
+                #expect(path.hasSuffix(damage.file) && damage.offset == 0 && damage.position == 0)
+                #expect(damage.what.contains("header"))
+                let events = try await daybook.client.get("/v1/events?from=0")
+                #expect(events.text.split(separator: "\n").count == end)
+                let answer = try await daybook.client.append(rows(1000..<1010), to: "goods")
+                #expect(answer.status == 200, "\(answer.text)")
+                try daybook.stop()
+                let all = try daybook.run(["log", "cat"])
+                #expect(all.status == 0 && all.text.split(separator: "\n").count == end + 10)
+
+                let repaired = try daybook.run(["log", "repair", "--apply"])
+                #expect(repaired.status == 0, "\(repaired.text)\(repaired.errorText)")
+                #expect(try daybook.run(["log", "verify"]).status == 0)
+                try await daybook.start()
+                #expect(try await status(daybook).state == "ok")
+                let more = try await daybook.client.append(rows(1010..<1020), to: "goods")
+                #expect(more.status == 200, "\(more.text)")
+                try await daybook.waitUntilProjected("goods")
+                #expect(try daybook.sql("SELECT count(*) FROM goods") == "120\n")
+            }
+        }
+
         @Test("Fault 13: a damaged footer keeps no server from starting, and is written anew")
         func footer() async throws {
             try await withSealedSegment { daybook in

@@ -88,7 +88,7 @@ struct Salvage {
             } catch SegmentFault.frame(.unsupportedVersion(let version)) {
                 throw LogError.unsupportedVersion(file: name, version: version)
             } catch {
-                headless.append((name, "its header cannot be read: \(FaultText.of(error))"))
+                headless.append((name, HeaderlessSegment.words(error)))
             }
         }
         ledger = try HeadFile.read(disk: disk)?.head.ledger ?? mostFrequent(found)

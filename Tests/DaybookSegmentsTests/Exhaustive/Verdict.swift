@@ -9,7 +9,8 @@ enum Verdict: String, CaseIterable, Comparable {
     case whole = "a: whole"
     /// It does not open, says where, and all below that place can be read. Nothing was changed.
     case halted = "b: halted"
-    /// It opens without some blocks of a sealed segment, says where, and all others can be read.
+    /// It opens without some blocks of a sealed segment, or without its header; says where, and all
+    /// others can be read.
     case degraded = "b: degraded"
     /// Both, where two places were damaged: each says where it is.
     case haltedAndDegraded = "b: halted, an older block lost too"
@@ -108,7 +109,7 @@ struct Judgement {
             try require(isDamaged(log.blocks[place]), "block \(place) is whole and cannot be read")
         }
         if end < log.end { return .unattested }
-        if lost.isEmpty { return .whole }
+        if lost.isEmpty, opened.recovery.damage.isEmpty { return .whole }
         try require(
             opened.recovery.damage.allSatisfy { $0.file == log.sealed }, "another file is blamed")
         return .degraded

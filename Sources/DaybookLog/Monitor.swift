@@ -4,12 +4,12 @@ import Glibc
 ///
 /// Source: POSIX threads, mutex and condition variable.
 // @unchecked: the state is touched only under the mutex.
-final class Monitor<State>: @unchecked Sendable {
+package final class Monitor<State>: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var state: State
 
-    init(_ state: State) {
+    package init(_ state: State) {
         self.state = state
         precondition(pthread_mutex_init(mutex, nil) == 0, "a mutex can be made")
         var attributes = pthread_condattr_t()
@@ -28,7 +28,7 @@ final class Monitor<State>: @unchecked Sendable {
     }
 
     /// Looks at the state or changes it, and wakes whoever waits.
-    func update<R>(_ body: (inout State) throws -> R) rethrows -> R {
+    package func update<R>(_ body: (inout State) throws -> R) rethrows -> R {
         pthread_mutex_lock(mutex)
         defer {
             pthread_cond_broadcast(condition)
@@ -38,7 +38,7 @@ final class Monitor<State>: @unchecked Sendable {
     }
 
     /// Waits until `body` gives something.
-    func wait<R>(_ body: (inout State) -> R?) -> R {
+    package func wait<R>(_ body: (inout State) -> R?) -> R {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while true {
@@ -48,7 +48,7 @@ final class Monitor<State>: @unchecked Sendable {
     }
 
     /// Waits until `body` gives something, at most so long; nil if the time is over.
-    func wait<R>(timeoutSeconds: Double, _ body: (inout State) -> R?) -> R? {
+    package func wait<R>(timeoutSeconds: Double, _ body: (inout State) -> R?) -> R? {
         var end = timespec()
         clock_gettime(CLOCK_MONOTONIC, &end)
         let nanoseconds = end.tv_nsec + Int(timeoutSeconds * 1e9)

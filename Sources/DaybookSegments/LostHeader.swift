@@ -1,7 +1,8 @@
 import Avro
 import DaybookLog
 
-/// Makes up for a segment header that cannot be read, so that a repair can save the blocks.
+/// Makes up for a segment header that cannot be read, so that a start can go on without it and a
+/// repair can save the blocks.
 ///
 /// Of the header a block needs salt, sync marker and schema. A block has two checksums: that of its
 /// frame gives the salt, as far as it matters, and that of its body confirms it. The sync marker
