@@ -161,6 +161,15 @@ struct HeaderlessSegmentTests {
         #expect(short.file == name && short.offset == 0 && short.position == base)
     }
 
+    @Test("With a damaged footer too all is read, and the footer stays as it is")
+    func footerToo() throws {
+        let (name, headerByteCount, _) = segments[1]
+        var files = zeroed(headerByteCount, of: name)
+        let count = try #require(files[name]?.count)
+        files[name]?[count - 40] ^= 4
+        #expect(try damage(files).map(\.file) == [name])
+    }
+
     @Test("A sound segment of the wrong place is not taken for one without a header")
     func misplaced() throws {
         let (one, other) = (segments[1].name, segments[2].name)

@@ -231,6 +231,7 @@ extension Simulation {
         }
         if report.rewrittenByteCount > 0 { tally.count(.rewritten) }
         if !report.damage.isEmpty { tally.count(.degraded) }
+        tally.count(.headerless, report.damage.count { $0.what.contains("header cannot be read") })
         note("opened: \(report)")
     }
 

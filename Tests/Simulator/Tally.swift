@@ -30,7 +30,7 @@ public struct Tally: Sendable, Equatable {
         case haltedByHead = "halted by the head file", haltedByLater = "halted by a later block"
         case haltedByAttestation = "halted by an attestation"
         case haltedByCheckpoint = "halted by a checkpoint"
-        case degraded, healed, exempt = "unattested last block lost"
+        case degraded, headerless = "header of a segment made up", healed, exempt = "unattested last block lost"
         case newWorld = "begun anew after a loss", unreadable = "read refused: corrupt"
     }
 
