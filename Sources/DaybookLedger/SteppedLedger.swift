@@ -10,6 +10,7 @@ import DaybookLog
 package final class SteppedLedger {
     package let catalog: Catalog
     package let fingerprintKey: FingerprintKey
+    private let engine: any LogEngine
     private let queue: Monitor<SubmissionQueue<WriterRequest>>
     private let progress: Monitor<Writer.Progress>
     private let writer: Writer
@@ -19,6 +20,7 @@ package final class SteppedLedger {
         sequencer: Sequencer
     ) {
         self.catalog = catalog
+        self.engine = engine
         fingerprintKey = sequencer.fingerprintKey
         queue = Monitor(SubmissionQueue(byteLimit: options.queueByteLimit))
         progress = Monitor(
@@ -44,8 +46,24 @@ package final class SteppedLedger {
         _ submission: Submission,
         completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
     ) {
-        let request = WriterRequest.append(
-            AppendRequest(content: .submission(submission), completion: completion))
+        offer(AppendRequest(content: .submission(submission), completion: completion))
+    }
+
+    /// Finds the rows that a retraction takes back.
+    package func plan(_ request: RetractionRequest) throws(RetractionError) -> RetractionPlan {
+        try RetractionPlanner(catalog, fingerprintKey, engine).plan(request)
+    }
+
+    /// Offers a retraction to the writer.
+    package func retract(
+        _ plan: RetractionPlan,
+        completion: @escaping @Sendable (Result<Receipt, LedgerError>) -> Void
+    ) {
+        offer(AppendRequest(content: .retraction(plan), completion: completion))
+    }
+
+    private func offer(_ request: AppendRequest) {
+        let request = WriterRequest.append(request)
         if let refusal = queue.update({ $0.offer(request, byteCount: request.byteCount) }) {
             request.refuse(refusal)
         }

@@ -24,6 +24,10 @@ struct Model {
         let digest: [UInt8]
         let codes: [Codes]
         let takes: [Int]
+        /// The rows as they were sent; none for the ledger's own events.
+        var rows: [Workload.Row] = []
+        /// The rows that it takes back, by position.
+        var retracts: [Position] = []
         let position: Position
         let receivedAt: Microseconds
         /// Batches of one group are there together or not at all.
@@ -35,6 +39,8 @@ struct Model {
 
     private(set) var entries: [Entry] = []
     private(set) var taken: Set<Int> = []
+    /// Accepted rows that were taken back, by position.
+    private(set) var retracted: Set<Position> = []
     private(set) var frontier = MerkleFrontier()
     private var places: [Identity: Int] = [:]
     /// So many entries are known to be attested.
@@ -58,9 +64,14 @@ struct Model {
 
     /// What would become of a request now.
     func decide(_ request: Request, wall: Microseconds, group: Int) -> Entry {
+        guard let batch = request.batch else {
+            return Entry(
+                identity: nil, digest: [], codes: [[]], takes: [], retracts: request.retracts,
+                position: position, receivedAt: max(wall, lastReceivedAt + 1), group: group)
+        }
         var codes: [Codes] = []
         var newKeys: [Int] = []
-        for row in request.batch.rows {
+        for row in batch.rows {
             var found: Codes = row.isCandidate ? [] : .intake
             let isTaken = { taken.contains($0) || newKeys.contains($0) }
             if row.takes.contains(where: isTaken) { found.insert(.duplicate) }
@@ -77,7 +88,8 @@ struct Model {
         }
         return Entry(
             identity: request.identity, digest: request.digest, codes: codes, takes: newKeys,
-            position: position, receivedAt: max(wall, lastReceivedAt + 1), group: group)
+            rows: batch.rows, position: position, receivedAt: max(wall, lastReceivedAt + 1),
+            group: group)
     }
 
     /// A batch is acknowledged, or was found whole when the log was opened.
@@ -85,6 +97,8 @@ struct Model {
         precondition(entry.position == position, "positions have no gap")
         if let identity = entry.identity { places[identity] = entries.count }
         taken.formUnion(entry.takes)
+        for row in entry.retracts.compactMap(row(at:)) { taken.subtract(row.takes) }
+        retracted.formUnion(entry.retracts)
         frontier.append(entry.leaf)
         entries.append(entry)
     }

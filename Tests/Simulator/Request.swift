@@ -1,21 +1,24 @@
 import DaybookLedger
 import DaybookLog
 
-/// A batch on its way from a client.
+/// A batch, or a retraction, on its way from a client.
 struct Request {
     let number: Int
     let principal: Int
     /// The idempotency key's number; nil without one.
     let key: Int?
-    let batch: Workload.Batch
+    /// Nil for a retraction.
+    let batch: Workload.Batch?
     let isAtomic: Bool
+    /// The rows that it takes back, by position.
+    var retracts: [Position] = []
 
     var identity: Model.Identity? { key.map { Model.Identity(principal: principal, key: $0) } }
-    var digest: [UInt8] { batch.digests[isAtomic ? 1 : 0] }
+    var digest: [UInt8] { batch?.digests[isAtomic ? 1 : 0] ?? [] }
 
     static let principals = ["ann", "bob", "cyd"]
 
-    func submission(dictionary: String) -> Submission {
+    func submission(_ batch: Workload.Batch, dictionary: String) -> Submission {
         Submission(
             batch: batch.judged, source: "http", principal: Request.principals[principal],
             idempotencyKey: key.map { "key-\($0)" }, requestDigest: digest, isAtomic: isAtomic,

@@ -90,6 +90,7 @@ final class Simulation {
         case ..<450: retry()
         case ..<640: try step()
         case ..<680: try quiet()
+        case ..<686: try retract()
         case ..<760: tick()
         case ..<780: try turnClock()
         case ..<850: try read()
@@ -138,6 +139,7 @@ final class Simulation {
         guard !history.isEmpty else { return submit() }
         let recent = min(history.count, dice.once(in: 4) ? history.count : 12)
         let old = history[history.count - 1 - dice.below(recent)]
+        guard let sent = old.batch else { return }
         switch dice.below(8) {
         case 0:
             tally.count(.retryOfOtherBody)
@@ -145,10 +147,10 @@ final class Simulation {
             send(principal: old.principal, key: old.key, batch, old.isAtomic)
         case 1:
             tally.count(.retryByOther)
-            send(principal: (old.principal + 1) % 3, key: old.key, old.batch, old.isAtomic)
+            send(principal: (old.principal + 1) % 3, key: old.key, sent, old.isAtomic)
         default:
             tally.count(.retry)
-            send(principal: old.principal, key: old.key, old.batch, old.isAtomic)
+            send(principal: old.principal, key: old.key, sent, old.isAtomic)
         }
     }
 
@@ -162,7 +164,7 @@ final class Simulation {
         if key != nil { history.append(request) }
         note("submit \(request.text)")
         let (inbox, disk) = (inbox, disk)
-        ledger?.submit(request.submission(dictionary: workload.catalog.version)) { result in
+        ledger?.submit(request.submission(batch, dictionary: workload.catalog.version)) { result in
             inbox.answers.append(
                 Inbox.Answer(number: request.number, result: result, isDelivered: !disk.isDead))
         }
@@ -269,7 +271,10 @@ final class Simulation {
 
 extension Request {
     var text: String {
-        "#\(number) by \(Request.principals[principal]) key \(key.map { "\($0)" } ?? "none")"
-            + " \(batch.judged.table.name) \(batch.rows.count) rows\(isAtomic ? " atomic" : "")"
+        let what =
+            batch.map { "\($0.judged.table.name) \($0.rows.count) rows" }
+            ?? "retraction of \(retracts.count) rows"
+        return "#\(number) by \(Request.principals[principal])"
+            + " key \(key.map { "\($0)" } ?? "none") \(what)\(isAtomic ? " atomic" : "")"
     }
 }

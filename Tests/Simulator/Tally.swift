@@ -7,7 +7,7 @@ public struct Tally: Sendable, Equatable {
         case retryByOther = "retry by another principal"
         case step, quiet, tick, clockBack = "clock back", clockForward = "clock forward"
         case confirm, read, readAsOf = "read as of", roll, writeBack = "write back"
-        case checkpoint, reopen
+        case checkpoint, reopen, retract
         // What the machine did.
         case kill = "kill -9", crash = "power loss", faultLaid = "fault laid"
         case faultStruck = "fault struck", death = "death within a call"
@@ -20,6 +20,8 @@ public struct Tally: Sendable, Equatable {
         case sectorTrashed = "sector trashed", lengthTorn = "length torn", nameLost = "name lost"
         // The ways that the program took.
         case batchWritten = "batch written", rowRejected = "row rejected"
+        case retracted = "row taken back", retractedMore = "taken back with what referred to it"
+        case retractionRefused = "retraction refused"
         case replayed, followed, conflict, held = "held by the clock"
         case answeredFull = "answered: disk full", answeredUnknown = "answered: unknown"
         case answeredReadFailed = "answered: log unreadable"
@@ -30,7 +32,8 @@ public struct Tally: Sendable, Equatable {
         case haltedByHead = "halted by the head file", haltedByLater = "halted by a later block"
         case haltedByAttestation = "halted by an attestation"
         case haltedByCheckpoint = "halted by a checkpoint"
-        case degraded, headerless = "header of a segment made up", healed, exempt = "unattested last block lost"
+        case degraded, headerless = "header of a segment made up", healed
+        case exempt = "unattested last block lost"
         case newWorld = "begun anew after a loss", unreadable = "read refused: corrupt"
     }
 
