@@ -38,7 +38,8 @@ struct HeaderlessSegment {
             return HeaderlessSegment(
                 file: file,
                 damage: Corruption(
-                    file: name, offset: 0, position: header.basePosition, what: words(fault)),
+                    file: name, offset: 0, position: header.basePosition,
+                    what: words(fault, isServed: true)),
                 end: tail.scanner.state)
         } catch SegmentFault.disk(let error) {
             throw error
@@ -90,7 +91,10 @@ struct HeaderlessSegment {
     }
 
     /// What is wrong with a segment that cannot be opened, for people.
-    static func words(_ fault: any Error) -> String {
+    ///
+    /// - Parameter isServed: whether its rows are read all the same.
+    static func words(_ fault: any Error, isServed: Bool = false) -> String {
         "its header cannot be read: \(FaultText.of(fault))"
+            + (isServed ? "; all its rows can be" : "")
     }
 }

@@ -153,7 +153,8 @@ public final class LogScrubber: Sendable {
             (now, file) = try SegmentFile.open(
                 segment.name, on: log.files, known: segment.schema)
         } catch {
-            return damaged(0, base, HeaderlessSegment.words(error))
+            return damaged(
+                0, base, HeaderlessSegment.words(error, isServed: segment.isHeaderLost))
         }
         // Of one that was made up only the place is known.
         let isSame =
