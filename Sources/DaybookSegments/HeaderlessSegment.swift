@@ -9,7 +9,7 @@ import DaybookLog
 struct HeaderlessSegment {
     let file: SegmentFile
     /// Why its header cannot be read.
-    let damage: Corruption
+    let reason: String
     /// The state after its last block.
     private let end: ChainState
 
@@ -36,11 +36,7 @@ struct HeaderlessSegment {
                 blocksOffset: found.blocksOffset, isHeaderLost: true)
             let tail = try SegmentTail(file, file: try disk.open(name, .read))
             return HeaderlessSegment(
-                file: file,
-                damage: Corruption(
-                    file: name, offset: 0, position: header.basePosition,
-                    what: words(fault, isServed: true)),
-                end: tail.scanner.state)
+                file: file, reason: words(fault), end: tail.scanner.state)
         } catch SegmentFault.disk(let error) {
             throw error
         } catch let error as DiskError {
@@ -84,6 +80,13 @@ struct HeaderlessSegment {
         }
     }
 
+    /// What is shown of it while its rows are served.
+    var damage: Corruption {
+        Corruption(
+            file: file.name, offset: 0, position: file.header.basePosition,
+            what: HeaderlessSegment.served(reason))
+    }
+
     /// Whether nothing is missing at its end.
     func ends(before next: SegmentHeader) -> Bool {
         next.head == end.head && next.firstBlock == end.nextBlock
@@ -91,10 +94,10 @@ struct HeaderlessSegment {
     }
 
     /// What is wrong with a segment that cannot be opened, for people.
-    ///
-    /// - Parameter isServed: whether its rows are read all the same.
-    static func words(_ fault: any Error, isServed: Bool = false) -> String {
+    static func words(_ fault: any Error) -> String {
         "its header cannot be read: \(FaultText.of(fault))"
-            + (isServed ? "; all its rows can be" : "")
     }
+
+    /// The same, where it is known that all rows are there.
+    static func served(_ words: String) -> String { words + "; all its rows can be" }
 }

@@ -153,8 +153,9 @@ public final class LogScrubber: Sendable {
             (now, file) = try SegmentFile.open(
                 segment.name, on: log.files, known: segment.schema)
         } catch {
+            let words = HeaderlessSegment.words(error)
             return damaged(
-                0, base, HeaderlessSegment.words(error, isServed: segment.isHeaderLost))
+                0, base, segment.isHeaderLost ? HeaderlessSegment.served(words) : words)
         }
         // Of one that was made up only the place is known.
         let isSame =

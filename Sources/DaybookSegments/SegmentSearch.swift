@@ -57,7 +57,7 @@ struct SegmentSearch {
             if let before = unconfirmed, !before.ends(before: file.header) {
                 files.removeLast()
                 damage.removeLast()
-                return (before.file.name, before.damage.what)
+                return (before.file.name, before.reason)
             }
             unconfirmed = nil
             files.append(file)
