@@ -11,17 +11,13 @@ struct HeaderlessSegmentTests {
     private let segments: [(name: String, headerByteCount: Int, blocksOffset: Int)]
 
     init() throws {
-        let disk = MemoryDisk()
-        let log = try Sample.open(disk, segmentByteCount: 1500)
-        for _ in 0..<10 { try Sample.append(log) }
-        try log.close()
+        let disk = try Sample.closedLog(blocks: 10, segmentByteCount: 1500)
         whole = disk.files
-        segments = try whole.keys.filter { SegmentFile.basePosition(name: $0) != nil }.sorted()
-            .map { name in
-                let file = try SegmentFile.open(name, on: disk).0
-                let stored = Int(file.header.schemaStoredByteCount)
-                return (name, Int(file.blocksOffset) - stored, Int(file.blocksOffset))
-            }
+        segments = try disk.segmentNames.map { name in
+            let file = try SegmentFile.open(name, on: disk).0
+            let stored = Int(file.header.schemaStoredByteCount)
+            return (name, Int(file.blocksOffset) - stored, Int(file.blocksOffset))
+        }
         try #require(segments.count > 3)
     }
 
@@ -131,8 +127,7 @@ struct HeaderlessSegmentTests {
             try Sample.append(log)
         }
         try log.close()
-        let names = disk.files.keys.filter { $0.hasSuffix(SegmentFile.suffix) }.sorted()
-        for name in names.dropLast() {
+        for name in disk.segmentNames.dropLast() {
             let file = try SegmentFile.open(name, on: disk).0
             let damaged = MemoryDisk(files: disk.files)
             damaged.files[name]?[Int(file.blocksOffset) - 20] ^= 0x10

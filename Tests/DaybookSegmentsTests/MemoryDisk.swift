@@ -25,6 +25,11 @@ final class MemoryDisk: LogDisk {
         self.files = files
     }
 
+    /// The segments' names, in order.
+    var segmentNames: [String] {
+        files.keys.filter { $0.hasSuffix(".avro.lz4") }.sorted()
+    }
+
     var files: [String: [UInt8]] {
         get { state.withLock { state in state.inodes.mapValues { state.contents[$0] ?? [] } } }
         set {

@@ -8,11 +8,7 @@ import Testing
 struct RepairTests {
     /// A closed log of `blocks` blocks with three rows each, a few blocks a segment.
     private func closedLog(blocks: Int = 8, segmentByteCount: UInt64 = 2000) throws -> MemoryDisk {
-        let disk = MemoryDisk()
-        let log = try Sample.open(disk, segmentByteCount: segmentByteCount)
-        for _ in 0..<blocks { try Sample.append(log) }
-        try log.close()
-        return disk
+        try Sample.closedLog(blocks: blocks, segmentByteCount: segmentByteCount)
     }
 
     static func options(evidence: [Evidence] = []) -> LogRepair.Options {
@@ -25,9 +21,7 @@ struct RepairTests {
         return options
     }
 
-    private func segments(_ disk: MemoryDisk) -> [String] {
-        disk.files.keys.filter { SegmentFile.basePosition(name: $0) != nil }.sorted()
-    }
+    private func segments(_ disk: MemoryDisk) -> [String] { disk.segmentNames }
 
     /// The offsets at which the blocks of a file start.
     private func blocks(_ disk: MemoryDisk, _ name: String) -> [Int] {

@@ -53,6 +53,15 @@ enum Sample {
         return try log.append(builder)
     }
 
+    /// What a log of `blocks` blocks with three rows each leaves behind, closed in good order.
+    static func closedLog(blocks: Int, segmentByteCount: UInt64) throws -> MemoryDisk {
+        let disk = MemoryDisk()
+        let log = try open(disk, segmentByteCount: segmentByteCount)
+        for _ in 0..<blocks { try append(log) }
+        try log.close()
+        return disk
+    }
+
     /// All values of all rows from `position` on, as the blocks give them.
     static func values(_ log: SegmentLog, from position: Position = 0) throws -> [Int64] {
         try values(from: position, end: log.durable.position) { position throws(LogError) in
